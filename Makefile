@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+#
+# Variables: XFRMCTL_TEST_KERNEL (which kernels, default all), XFRMCTL_LAB_CACHE (where they
+# are kept), FUZZTIME, DEMO_ARGS. See docs/testing.md.
+
+GO ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+FUZZTIME ?= 60s
+DEMO_ARGS ?=
+RUNNER = cd tests && $(GO) run ./runner
+
+.PHONY: build test lint fuzz bench differential demo lab clean
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o xfrmctl ./cmd/xfrmctl
+
+test:
+	@$(RUNNER) test
+
+lint:
+	@$(RUNNER) lint
+
+fuzz:
+	@$(RUNNER) fuzz -time $(FUZZTIME)
+
+bench:
+	@$(RUNNER) bench
+
+differential:
+	@$(RUNNER) differential
+
+demo: build
+	@tests/lab/demo.sh $(DEMO_ARGS)
+
+lab:
+	@tests/lab/setup.sh
+
+clean:
+	rm -rf xfrmctl build
