@@ -7,7 +7,7 @@ GO ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 FUZZTIME ?= 60s
 DEMO_ARGS ?=
-RUNNER = cd tests && $(GO) run ./runner
+RUNNER = (cd tests && $(GO) build -o ../build/runner ./runner) && build/runner
 
 .PHONY: build test lint fuzz bench differential demo lab clean
 

@@ -24,11 +24,11 @@ for kernel in ${XFRMCTL_TEST_KERNEL:-native uml}; do
 		status=$?
 		kernel="this kernel ($release)"
 	fi
-	[ $status = $unsupported ] || break
+	[ "$status" = "$unsupported" ] || break
 	echo "demo: $kernel cannot run it" >&2
 done
 case $status in
 0) echo "demo: ok: xfrmctl demo $* ran on $kernel" ;;
 *) echo "demo: FAILED with exit code $status: xfrmctl demo $* on $kernel" ;;
 esac
-exit $status
+exit "$status"

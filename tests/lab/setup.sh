@@ -4,7 +4,8 @@
 # setup.sh [--deps] NAME...: makes kernels ready for vm.sh: installs the packages that are
 # missing, then fetches or builds. A NAME is uml, 6.1, 6.12, 7.2, unstable (Debian's newest),
 # ip (the newest iproute2) or the path of a User Mode Linux binary. --deps stops after the packages.
-# Prints "NAME RELEASE" for each kernel that is ready; exits 125 if any is not.
+# "lint" wants the tools of make lint, "native" nothing but the packages. Prints "NAME RELEASE"
+# (or "ip PATH") for each that is ready; exits 125 if any is not.
 set -uo pipefail
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 PATH=$PATH:/usr/sbin:/sbin
@@ -30,6 +31,7 @@ deps() {
 		case $name in
 		uml*) uml=1 ;;
 		[0-9]* | unstable) qemu=1 ;;
+		lint) needs shellcheck shellcheck ;;
 		esac
 	done
 	if [ -n "$uml" ] && [ ! -x "$LAB_CACHE/kernels/uml-$LAB_SERIES/linux" ]; then
@@ -82,8 +84,8 @@ status=0
 for name; do
 	series=$(lab_series "$name")
 	case $name in
-	native) continue ;;
-	ip) "$LAB_DIR/fetch-ip.sh" >/dev/null ;;
+	native | lint) continue ;;
+	ip) tool=$("$LAB_DIR/fetch-ip.sh") && echo "ip $tool" ;;
 	*/*) [ -x "$name" ] && lab_init && echo "$name $(basename "$name")" ;;
 	uml | uml-*)
 		[ "$name" = uml ] || series=${name#uml-}

@@ -22,6 +22,7 @@
 # The command runs in the caller's working directory, with stdout and stderr kept apart and
 # no input; vm.sh exits with its exit code. 125: the guest itself failed. A kernel that is
 # not there yet is fetched or built first.
+# shellcheck disable=SC2034 # uml.sh and qemu.sh read the options
 set -uo pipefail
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 
@@ -39,7 +40,7 @@ while [ $# -gt 0 ]; do
 	--stats) stats=1; shift ;;
 	-c) cmd=$2; shift 2 ;;
 	--) shift; break ;;
-	-h | --help) sed -n '4,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit ;;
+	-h | --help) sed -n '4,/^set/{/^set/d;/shellcheck/d;s/^# \{0,1\}//;p}' "$0"; exit ;;
 	-*) die "no option $1 (see --help)" ;;
 	*) break ;;
 	esac

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"slices"
+	"time"
+)
+
+// Limits for all test binaries on one kernel. They are there to end a hanging
+// kernel; runs take a fraction.
+const (
+	fullLimit         = 20 * time.Minute
+	shortLimit        = 10 * time.Minute
+	differentialLimit = 2 * time.Hour
+	guestMemory       = 2048
+	benchMemory       = 6144
+)
+
+func notBench(pkg string) bool { return !benchPackage.MatchString(pkg) }
+
+// wanted returns the kernels to use, and notes those that cannot be.
+func (s *session) wanted() []kernel {
+	all := kernels(os.Getenv("XFRMCTL_TEST_KERNEL"))
+	_, err := exec.LookPath("apt-get")
+	return slices.DeleteFunc(all, func(k kernel) bool {
+		why := ""
+		switch {
+		case k.name == "native" && !isRoot():
+			why = "needs root"
+		case k.name != "native" && err != nil && !k.named:
+			why = "needs apt to fetch it; name kernels with XFRMCTL_TEST_KERNEL (docs/testing.md)"
+		}
+		switch {
+		case why == "":
+			return false
+		case k.named:
+			s.fail("kernel "+k.name, why)
+		default:
+			s.omit("kernel "+k.name, why)
+		}
+		return true
+	})
+}
+
+// test is make test. Kernels are built while the tests of the host run.
+func (s *session) test(fuzzTime time.Duration) {
+	all := s.wanted()
+	s.prepare(names(all)...)
+	s.reference()
+	l := s.startLab(all)
+	s.lint(false)
+	s.unit()
+	s.fuzz(fuzzTime)
+	bins := s.build(notBench)
+	full := plan{timeout: fullLimit, mem: guestMemory}
+	short := plan{timeout: shortLimit, mem: guestMemory, flags: []string{"-test.short"}, env: []string{"XFRMCTL_TEST_SHORT=1"}}
+	s.onKernels(all, l, bins, full, short)
+}
+
+// onKernels runs the binaries on all kernels, one after another, this machine's
+// first; the others when the lab is ready.
+func (s *session) onKernels(all []kernel, l *lab, bins []binary, full, short plan) {
+	waited := false
+	for _, k := range all {
+		if k.name == "native" {
+			s.runOn(k, release(), bins, full)
+			continue
+		}
+		if !waited {
+			s.wait(l, all)
+			waited = true
+		}
+		p := full
+		if k.emulated {
+			p = short
+		}
+		if l.releases[k.name] != "" {
+			s.runOn(k, l.releases[k.name], bins, p)
+		}
+	}
+	<-l.done
+}
+
+// differential is make differential: the same length everywhere.
+func (s *session) differential() {
+	all := s.wanted()
+	s.prepare(names(all)...)
+	s.reference()
+	l := s.startLab(all)
+	bins := s.build(differentialPackage.MatchString)
+	p := plan{timeout: differentialLimit, mem: guestMemory, env: []string{"XFRMCTL_DIFF_N=" + fromEnv("XFRMCTL_DIFF_N", "3000")}}
+	s.onKernels(all, l, bins, p, p)
+}
+
+// bench is make bench. User Mode Linux is the steadiest kernel for ratios.
+func (s *session) bench() {
+	all := kernels(fromEnv("XFRMCTL_TEST_KERNEL", "uml"))
+	s.prepare(names(all)...)
+	s.reference()
+	l := s.startLab(all)
+	bins := s.build(benchPackage.MatchString)
+	p := plan{timeout: differentialLimit, mem: benchMemory, live: true, env: []string{"XFRMCTL_BENCH=1"}}
+	s.onKernels(all, l, bins, p, p)
+}
+
+// fromEnv returns a variable of the environment, or else a default.
+func fromEnv(name, other string) string {
+	if v := os.Getenv(name); v != "" {
+		return v
+	}
+	return other
+}
+
+// release names the running kernel.
+func release() string {
+	b, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	if err != nil {
+		return ""
+	}
+	return string(b[:max(len(b)-1, 0)])
+}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// lint checks format and vets both modules; with scripts, shell scripts too.
+func (s *session) lint(scripts bool) {
+	s.step("gofmt", func() error {
+		out, err := output(s.command(".", "gofmt", "-l", "."))
+		if err == nil && out != "" {
+			err = fmt.Errorf("not formatted: %s", strings.Join(strings.Fields(out), " "))
+		}
+		return err
+	})
+	s.step("go vet", func() error {
+		return errors.Join(s.show(s.command(".", "go", "vet", "./...")), s.show(s.command("tests", "go", "vet", "./...")))
+	})
+	if !scripts {
+		return
+	}
+	if _, err := exec.LookPath("shellcheck"); err != nil {
+		s.omit("shellcheck", "not installed")
+		return
+	}
+	s.step("shellcheck", func() error {
+		files, err := filepath.Glob(filepath.Join(s.root, "tests", "lab", "*.sh"))
+		if err != nil {
+			return err
+		}
+		args := append([]string{"-x", "-P", "SCRIPTDIR", ".ci/run"}, files...)
+		return s.show(s.command(".", "shellcheck", args...))
+	})
+}
+
+// unit runs the unit tests of the main module, and the runner's own, as an
+// ordinary user.
+func (s *session) unit() {
+	g := &group{name: "unit", detail: "ordinary user, -race"}
+	s.groups = append(s.groups, g)
+	args := []string{"test", "-json"}
+	if _, err := exec.LookPath("gcc"); err == nil {
+		args = append(args, "-race")
+	} else {
+		g.detail = "ordinary user, without -race"
+		s.omit("race detector", "needs gcc")
+	}
+	if isRoot() {
+		args = append(args, "-exec", s.self+" as-user")
+	}
+	start := time.Now()
+	s.step("unit tests", func() error {
+		c := newCollector(s.out)
+		err := errors.Join(
+			s.goTest(c, s.command(".", "go", append(args, "./...")...)),
+			s.goTest(c, s.command("tests", "go", append(args, "./runner")...)))
+		c.close()
+		g.results = c.results
+		switch {
+		case g.count(failed) > 0:
+			return nil // they are in the summary one by one
+		case err == nil && g.count(passed) == 0:
+			return errors.New("no test ran")
+		}
+		return err
+	})
+	g.took = time.Since(start)
+}
+
+// goTest feeds what a `go test -json` prints to the collector.
+func (s *session) goTest(c *collector, cmd *exec.Cmd) error {
+	cmd.Stderr = s.out
+	pipe, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	readErr := c.read(pipe)
+	return errors.Join(readErr, cmd.Wait())
+}
+
+// A fuzz target by package.
+type target struct{ pkg, name string }
+
+// fuzz runs every fuzz target of the main module for a while. What it finds is
+// saved in the package's testdata, as always.
+func (s *session) fuzz(each time.Duration) {
+	g := &group{name: "fuzz", detail: fmt.Sprintf("%s each", each)}
+	start := time.Now()
+	s.step("fuzz targets, "+g.detail, func() error {
+		out, err := output(s.command(".", "go", "test", "-list", "^Fuzz", "./..."))
+		if err != nil {
+			return fmt.Errorf("list fuzz targets: %w", err)
+		}
+		for _, t := range fuzzTargets(out) {
+			if s.ctx.Err() != nil {
+				return s.ctx.Err()
+			}
+			s.fuzzOne(g, t, each)
+		}
+		return nil
+	})
+	g.took = time.Since(start)
+	s.groups = append(s.groups, g)
+}
+
+func (s *session) fuzzOne(g *group, t target, each time.Duration) {
+	cmd := s.command(".", "go", "test", "-run", "^$", "-fuzz", "^"+t.name+"$", "-fuzztime", each.String(), t.pkg)
+	out, err := cmd.CombinedOutput()
+	r := result{pkg: t.pkg, test: t.name, status: passed}
+	if err != nil {
+		r.status = failed
+		fmt.Fprintf(s.out, "%s\n", out)
+	}
+	g.results = append(g.results, r)
+	fmt.Fprintf(s.out, "   %-40s %s\n", r.name(), lastExecs(string(out)))
+}
+
+var execs = regexp.MustCompile(`execs: \d+`)
+
+// lastExecs says how many inputs a fuzz run tried.
+func lastExecs(out string) string {
+	all := execs.FindAllString(out, -1)
+	if len(all) == 0 {
+		return "execs: unknown"
+	}
+	return all[len(all)-1]
+}
+
+// fuzzTargets reads `go test -list`: names, then a line "ok PACKAGE ...".
+func fuzzTargets(out string) []target {
+	var names []string
+	var targets []target
+	for line := range strings.Lines(out) {
+		f := strings.Fields(line)
+		switch {
+		case len(f) == 1 && strings.HasPrefix(f[0], "Fuzz"):
+			names = append(names, f[0])
+		case len(f) >= 2 && f[0] == "ok":
+			for _, n := range names {
+				targets = append(targets, target{f[1], n})
+			}
+			names = nil
+		}
+	}
+	return targets
+}
