@@ -26,6 +26,7 @@ type collector struct {
 	pkgs    map[string]*pkgState
 	order   []string
 	build   strings.Builder
+	why     string // the reason for packages that fail outside of any test
 }
 
 // pkgState is what is known of a package whose tests run.
@@ -45,7 +46,7 @@ type testState struct {
 }
 
 func newCollector(out io.Writer) *collector {
-	return &collector{out: out, pkgs: map[string]*pkgState{}}
+	return &collector{out: out, pkgs: map[string]*pkgState{}, why: "failed outside of any test"}
 }
 
 // read takes events until the end of r. Lines that are not JSON are printed.
@@ -170,7 +171,7 @@ func (c *collector) finish(name string, p *pkgState, bad bool) {
 	}
 	if bad && !blamed {
 		fmt.Fprint(c.out, c.build.String(), strings.Join(p.output, ""))
-		c.results = append(c.results, result{name, "", failed, "failed outside of any test"})
+		c.results = append(c.results, result{name, "", failed, c.why})
 	}
 	c.build.Reset()
 }
@@ -184,9 +185,6 @@ func (c *collector) close() {
 		}
 	}
 }
-
-// add puts in a result that no event told.
-func (c *collector) add(r result) { c.results = append(c.results, r) }
 
 // A line that a test logged: "    file_test.go:12: text".
 var logLine = regexp.MustCompile(`^\s+\S+\.go:\d+: (.*)`)

@@ -100,19 +100,20 @@ func (s *session) stream(g *group, cmd *exec.Cmd, bins []binary, live bool) erro
 // convert makes results of a binary's output, by way of test2json.
 func (s *session) convert(seg *segment) []result {
 	c := newCollector(s.out)
+	input := seg.output.String()
+	switch seg.code {
+	case "0":
+	case "":
+		c.why = "the kernel or the test program ended half way"
+	default:
+		c.why = "exit code " + seg.code
+		input += "\n\x16FAIL\n" // what go test says of it
+	}
 	cmd := s.command(".", "go", "tool", "test2json", "-p", seg.pkg)
-	cmd.Stdin = strings.NewReader(seg.output.String())
+	cmd.Stdin = strings.NewReader(input)
 	if err := s.goTest(c, cmd); err != nil {
-		c.add(result{seg.pkg, "", failed, "test2json: " + err.Error()})
+		c.results = append(c.results, result{seg.pkg, "", failed, "test2json: " + err.Error()})
 	}
 	c.close()
-	one := group{results: c.results}
-	switch {
-	case seg.code == "":
-		c.add(result{seg.pkg, "", failed, "the kernel or the test program ended half way"})
-	case seg.code != "0" && one.count(failed) == 0:
-		c.add(result{seg.pkg, "", failed, "exit code " + seg.code})
-		fmt.Fprint(s.out, seg.output.String())
-	}
 	return c.results
 }

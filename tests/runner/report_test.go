@@ -1,0 +1,78 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestReport(t *testing.T) {
+	r := report{groups: []*group{
+		{name: "unit", results: []result{{"m/a", "TestA", passed, ""}}},
+		{name: "uml", detail: "7.2", results: []result{
+			{"m/k", "TestB", skipped, "needs ESP"}, {"m/k", "TestC", skipped, "needs ESP"}, {"m/k", "TestD", failed, ""}}},
+	}}
+	r.omit("kernel native", "needs root")
+	r.fail("gofmt", "not formatted: x.go")
+	var out strings.Builder
+	r.write(&out)
+	for _, want := range []string{
+		"  uml: needs ESP: k.TestB, k.TestC\n",
+		"not run:\n  kernel native: needs root\n",
+		"failed:\n  uml: k.TestD\n  gofmt: not formatted: x.go\n",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("summary lacks %q:\n%s", want, out.String())
+		}
+	}
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	if last := lines[len(lines)-1]; last != "1 passed, 2 failed, 2 skipped" {
+		t.Errorf("last line: %q", last)
+	}
+}
+
+func TestReportOK(t *testing.T) {
+	pass := &group{results: []result{{"p", "TestA", passed, ""}}}
+	skip := &group{results: []result{{"p", "TestA", skipped, "why"}}}
+	tests := []struct {
+		name         string
+		report       report
+		withoutTests bool
+		want         bool
+	}{
+		{"nothing ran", report{}, false, false},
+		{"nothing had to", report{}, true, true},
+		{"all skipped", report{groups: []*group{skip}}, false, false},
+		{"passed", report{groups: []*group{pass, skip}}, false, true},
+		{"passed but a step failed", report{groups: []*group{pass}, failures: []note{{"x", "y"}}}, false, false},
+	}
+	for _, tt := range tests {
+		if got := tt.report.ok(tt.withoutTests); got != tt.want {
+			t.Errorf("%s: ok = %v", tt.name, got)
+		}
+	}
+}
+
+func TestFuzzTargets(t *testing.T) {
+	const list = "FuzzA\nFuzzB\nok  \tm/one\t0.004s\n?   \tm/none\t[no test files]\nok  \tm/two\t0.003s\nFuzzC\nok  \tm/three\t0.1s\n"
+	want := []target{{"m/one", "FuzzA"}, {"m/one", "FuzzB"}, {"m/three", "FuzzC"}}
+	if got := fuzzTargets(list); !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestKernels(t *testing.T) {
+	tests := []struct {
+		list string
+		want []kernel
+	}{
+		{"", []kernel{{name: "native"}, {name: "uml"}, {name: "6.1", emulated: true}, {name: "6.12", emulated: true}, {name: "unstable", emulated: true}}},
+		{"native", []kernel{{name: "native", named: true}}},
+		{"/opt/linux, 6.1", []kernel{{name: "/opt/linux", named: true}, {name: "6.1", emulated: true, named: true}}},
+	}
+	for _, tt := range tests {
+		if got := kernels(tt.list); !slices.Equal(got, tt.want) {
+			t.Errorf("kernels(%q) = %v, want %v", tt.list, got, tt.want)
+		}
+	}
+}
