@@ -75,8 +75,9 @@ func (x *saBox) key(b []byte) Key {
 	if x.nkeys == len(x.keys) {
 		return NewKey(b)
 	}
-	slot := &x.keys[x.nkeys]
+	slot, ref := &x.keys[x.nkeys], &x.refs[x.nkeys]
 	x.nkeys++
+	*ref = slot
 	if len(b) <= len(x.store)-x.used {
 		*slot = x.store[x.used : x.used+len(b) : x.used+len(b)]
 		x.used += len(b)
@@ -84,7 +85,7 @@ func (x *saBox) key(b []byte) Key {
 	} else {
 		*slot = bytes.Clone(b)
 	}
-	return Key{slot}
+	return Key{ref}
 }
 
 // intern returns the string of b, without an allocation for names that the

@@ -15,6 +15,7 @@ type saBox struct {
 	esn       ReplayESN
 	usage     Usage
 	keys      [4][]byte
+	refs      [4]*[]byte // see Key
 	nkeys     int
 	store     [128]byte
 	used      int

@@ -11,16 +11,17 @@ import (
 const redacted = "<redacted>"
 
 // Key is secret key material. No way of printing, logging or marshalling it
-// shows its bytes; Reveal does. The bytes sit behind a pointer so that fmt
+// shows its bytes; Reveal does. The bytes sit behind two pointers so that fmt
 // prints no more than an address even where it may not call methods (a Key in
-// an unexported field). The zero Key is empty. Keys are immutable and safe to
-// share.
-type Key struct{ p *[]byte }
+// an unexported field; it follows one pointer for a verb that does not fit).
+// The zero Key is empty. Keys are immutable and safe to share.
+type Key struct{ p **[]byte }
 
 // NewKey returns a key that holds a copy of b.
 func NewKey(b []byte) Key {
 	c := bytes.Clone(b)
-	return Key{&c}
+	p := &c
+	return Key{&p}
 }
 
 // Reveal returns the key's bytes, borrowed: do not modify.
@@ -28,7 +29,7 @@ func (k Key) Reveal() []byte {
 	if k.p == nil {
 		return nil
 	}
-	return *k.p
+	return **k.p
 }
 
 // Len returns the key's length in bytes.
