@@ -7,12 +7,12 @@ GO ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 FUZZTIME ?= 60s
 DEMO_ARGS ?=
-RUNNER = (cd tests && $(GO) build -o ../build/runner ./runner) && build/runner
+RUNNER = (cd tests && $(GO) build -buildvcs=false -o ../build/runner ./runner) && build/runner
 
 .PHONY: build test lint fuzz bench differential demo lab clean
 
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o xfrmctl ./cmd/xfrmctl
+	CGO_ENABLED=0 $(GO) build -buildvcs=false -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o xfrmctl ./cmd/xfrmctl
 
 test:
 	@$(RUNNER) test

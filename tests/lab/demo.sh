@@ -11,9 +11,9 @@ unsupported=2 # demo's exit code for a kernel that lacks features
 
 for kernel in ${XFRMCTL_TEST_KERNEL:-native uml}; do
 	if [ "$kernel" != native ]; then
-		release=$("$here/vm.sh" --kernel "$kernel" -- uname -r) || exit
-		"$here/vm.sh" --kernel "$kernel" -- ./xfrmctl demo "$@"
+		release=$("$here/vm.sh" --kernel "$kernel" -- uname -r)
 		status=$?
+		[ $status != 0 ] || { "$here/vm.sh" --kernel "$kernel" -- ./xfrmctl demo "$@"; status=$?; }
 		kernel="$kernel ($release)"
 	elif [ "$(id -u)" != 0 ]; then
 		echo "demo: not root, so not on this kernel" >&2
@@ -28,7 +28,7 @@ for kernel in ${XFRMCTL_TEST_KERNEL:-native uml}; do
 	echo "demo: $kernel cannot run it" >&2
 done
 case $status in
-0) echo "demo: ok: xfrmctl demo $* ran on $kernel" ;;
-*) echo "demo: FAILED with exit code $status: xfrmctl demo $* on $kernel" ;;
+0) echo "demo: ok: xfrmctl demo${*:+ $*} ran on $kernel" ;;
+*) echo "demo: FAILED with exit code $status: xfrmctl demo${*:+ $*} on $kernel" ;;
 esac
 exit "$status"

@@ -11,10 +11,11 @@ LAB_CACHE=${XFRMCTL_LAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/xfrmctl-lab}
 LAB_JOBS=${XFRMCTL_LAB_JOBS:-$(nproc)}
 # the series the project is developed against; a newer one replaces it when the archive drops it
 LAB_SERIES=7.2
-mkdir -p "$LAB_CACHE"/{deb,src,kernels,build,run,apt}
 
 say() { echo "lab: $*" >&2; }
 die() { say "$@"; exit 125; }
+
+mkdir -p "$LAB_CACHE"/{deb,src,kernels,build,run,apt} 2>/dev/null || die "cannot make folders in $LAB_CACHE (XFRMCTL_LAB_CACHE)"
 
 # lab_apt get|cache ARG...: an apt of our own, so that packages of other suites can be
 # downloaded without touching the system's. Proxies and the like of the system's apt apply.

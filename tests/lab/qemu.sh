@@ -6,12 +6,11 @@
 kdir=${image%/*}
 echo "$kdir/lib/modules" >"$dir/modules"
 virtiofsd=$(lab_virtiofsd) || die "no virtiofsd (tests/lab/setup.sh --deps $kernel)"
-sandbox=chroot
-[ "$(id -u)" = 0 ] || sandbox=none
+[ "$(id -u)" = 0 ] || die "the QEMU kernels need root, to share the host's root folder"
 
 shares=()
 share() { # TAG FOLDER CACHE
-	"$virtiofsd" --socket-path="$dir/$1.sock" -o source="$2" -o sandbox=$sandbox -o "cache=$3" -f >"$dir/$1.log" 2>&1 &
+	"$virtiofsd" --socket-path="$dir/$1.sock" -o source="$2" -o sandbox=chroot -o "cache=$3" -f >"$dir/$1.log" 2>&1 &
 	pids+=($!)
 	shares+=(-chardev "socket,id=c$1,path=$dir/$1.sock" -device "vhost-user-fs-pci,chardev=c$1,tag=$1")
 }

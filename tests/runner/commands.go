@@ -26,7 +26,7 @@ func (s *session) wanted() []kernel {
 	return slices.DeleteFunc(all, func(k kernel) bool {
 		why := ""
 		switch {
-		case k.name == "native" && !isRoot():
+		case (k.name == "native" || k.emulated) && !isRoot():
 			why = "needs root"
 		case k.name != "native" && err != nil && !k.named:
 			why = "needs apt to fetch it; name kernels with XFRMCTL_TEST_KERNEL (docs/testing.md)"
