@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -75,14 +74,13 @@ func (s *session) reference() {
 type lab struct {
 	done     chan struct{} // closed at the end; the rest may be read then
 	releases map[string]string
-	log      bytes.Buffer
 }
 
 // startLab fetches and builds kernels in the background.
 func (s *session) startLab(all []kernel) *lab {
 	l := &lab{done: make(chan struct{}), releases: map[string]string{}}
 	cmd := s.command(".", "tests/lab/setup.sh", names(all)...)
-	cmd.Stderr = &l.log
+	cmd.Stderr = s.out
 	go func() {
 		defer close(l.done)
 		out, err := cmd.Output()
@@ -92,7 +90,7 @@ func (s *session) startLab(all []kernel) *lab {
 			}
 		}
 		if err != nil {
-			fmt.Fprintln(&l.log, "setup.sh:", err)
+			fmt.Fprintln(s.out, "setup.sh:", err)
 		}
 	}()
 	return l
@@ -102,7 +100,6 @@ func (s *session) startLab(all []kernel) *lab {
 func (s *session) wait(l *lab, all []kernel) {
 	s.step("kernels ready", func() error {
 		<-l.done
-		fmt.Fprint(s.out, l.log.String())
 		var missing []error
 		for _, k := range all {
 			if k.name != "native" && l.releases[k.name] == "" {
