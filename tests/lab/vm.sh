@@ -66,6 +66,7 @@ cleanup() {
 	local p
 	[ -n "$dog" ] && kill "$dog" 2>/dev/null
 	for p in "${pids[@]}"; do kill -KILL "$p" 2>/dev/null; done
+	wait "${pids[@]}" 2>/dev/null
 	[ -n "$klog" ] && cp "$dir/klog" "$klog" 2>/dev/null
 	rm -rf "$dir"
 }

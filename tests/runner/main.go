@@ -39,7 +39,7 @@ func main() {
 // run executes one command and returns the exit code.
 func run(ctx context.Context, command string, args []string) int {
 	flags := flag.NewFlagSet(command, flag.ContinueOnError)
-	fuzzTime := flags.Duration("time", 5*time.Second, "how long each fuzz target runs")
+	fuzzTime := flags.Duration("time", 3*time.Second, "how long each fuzz target runs")
 	only := flags.String("only", "", "run only test packages whose import path matches this expression")
 	if err := flags.Parse(args); err != nil {
 		return 255

@@ -76,3 +76,21 @@ func TestKernels(t *testing.T) {
 		}
 	}
 }
+
+func TestTimeWasUp(t *testing.T) {
+	tests := []struct {
+		name, out string
+		want      bool
+	}{
+		{"the go command's own deadline", "fuzz: elapsed: 5s\n--- FAIL: FuzzA (5.30s)\n    context deadline exceeded\nFAIL\n", true},
+		{"a find", "--- FAIL: FuzzA (0.1s)\n    --- FAIL: FuzzA (0.00s)\n        a_test.go:3: boom\n\n    Failing input written to testdata/fuzz/FuzzA/1\nFAIL\n", false},
+		{"a find at the end", "--- FAIL: FuzzA (5s)\n    context deadline exceeded\n    Failing input written to testdata/fuzz/FuzzA/1\n", false},
+		{"a seed that panics", "--- FAIL: FuzzA (0.1s)\npanic: x\n    context deadline exceeded\n", false},
+		{"does not compile", "FAIL p [build failed]\n", false},
+	}
+	for _, tt := range tests {
+		if got := timeWasUp(tt.out); got != tt.want {
+			t.Errorf("%s: %v", tt.name, got)
+		}
+	}
+}

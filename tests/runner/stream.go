@@ -109,7 +109,8 @@ func (s *session) convert(seg *segment) []result {
 		c.why = "exit code " + seg.code
 		input += "\n\x16FAIL\n" // what go test says of it
 	}
-	cmd := s.command(".", "go", "tool", "test2json", "-p", seg.pkg)
+	// not bound to the session: what ran before an interrupt still counts
+	cmd := exec.Command("go", "tool", "test2json", "-p", seg.pkg)
 	cmd.Stdin = strings.NewReader(input)
 	if err := s.goTest(c, cmd); err != nil {
 		c.results = append(c.results, result{seg.pkg, "", failed, "test2json: " + err.Error()})
