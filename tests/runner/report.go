@@ -54,7 +54,7 @@ type report struct {
 	omitted  []note
 }
 
-func (r *report) fail(what, why string) { r.failures = append(r.failures, note{what, why}) }
+func (r *report) fail(what, why string) { r.failures = append(r.failures, note{what, oneLine(why)}) }
 func (r *report) omit(what, why string) { r.omitted = append(r.omitted, note{what, why}) }
 
 func (r *report) total(want status) int {
@@ -144,4 +144,9 @@ func (r result) name() string {
 		return short
 	}
 	return short + "." + r.test
+}
+
+// oneLine joins the lines of a message.
+func oneLine(s string) string {
+	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' }), "; ")
 }
