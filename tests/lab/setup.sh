@@ -72,7 +72,8 @@ install_packages() {
 
 only_deps=
 [ "${1:-}" = --deps ] && { only_deps=1; shift; }
-[ $# -gt 0 ] || set -- uml 6.1 6.12 unstable ip
+# shellcheck disable=SC2086 # a list of names
+[ $# -gt 0 ] || set -- ${XFRMCTL_TEST_KERNEL:-uml 6.1 6.12 unstable} ip
 
 exec {lock}>"$LAB_CACHE/setup.lock"
 flock "$lock"

@@ -190,7 +190,8 @@ func (s *session) runOn(k kernel, release string, bins []binary, p plan) {
 		if k.name == "native" {
 			cmd = s.command(".", script[0], script[1:]...)
 		} else {
-			vm := []string{"--kernel", k.name, "--mem", fmt.Sprint(p.mem),
+			klog := filepath.Join(s.work, "logs", strings.ReplaceAll(k.name, "/", "_")+".kernel.log")
+			vm := []string{"--kernel", k.name, "--klog", klog, "--mem", fmt.Sprint(p.mem),
 				"--timeout", fmt.Sprintf("%.0f", (p.timeout + time.Minute).Seconds()), "--"}
 			cmd = s.command(".", filepath.Join(s.root, "tests", "lab", "vm.sh"), append(vm, script...)...)
 		}
