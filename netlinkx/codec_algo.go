@@ -91,13 +91,13 @@ func (x *saBox) key(b []byte) Key {
 // intern returns the string of b, without an allocation for names that the
 // kernel knows (net/xfrm/xfrm_algo.c).
 func intern(b []byte) string {
-	if s, ok := algoNames[string(b)]; ok {
+	if s, ok := knownNames[string(b)]; ok {
 		return s
 	}
 	return string(b)
 }
 
-var algoNames = internTable(
+var knownNames = internTable(
 	"rfc4106(gcm(aes))", "rfc4543(gcm(aes))", "rfc4309(ccm(aes))", "rfc7539esp(chacha20,poly1305)",
 	"digest_null", "hmac(md5)", "hmac(sha1)", "hmac(sha256)", "hmac(sha384)", "hmac(sha512)", "hmac(rmd160)",
 	"hmac(sm3)", "xcbc(aes)", "cmac(aes)",
