@@ -1,7 +1,7 @@
 package netlinkx
 
-// saBox is an SA with room for everything that its pointers refer to, so that
-// decoding one allocates once.
+// saBox is an SA with room for what its pointers refer to, so that decoding one
+// allocates once; a replay bitmap is a second allocation.
 type saBox struct {
 	sa        SA
 	auth      Algo
@@ -19,22 +19,31 @@ type saBox struct {
 	nkeys     int
 	store     [128]byte
 	used      int
-	bitmap    [maxWindow / 32]uint32
+	bitmap    []uint32
 }
 
 // decodeSA decodes the payload of a NEWSA, UPDSA, or an EXPIRE or ALLOCSPI
 // whose fixed part has size bytes and begins with an xfrm_usersa_info.
 func decodeSA(msg MsgType, p []byte, size int) (*SA, error) {
+	return (&saBox{}).decode(msg, p, size)
+}
+
+// decode decodes into the box, whose former contents are lost but for the
+// memory of the replay bitmap.
+func (x *saBox) decode(msg MsgType, p []byte, size int) (*SA, error) {
 	fixed, a, err := split(msg, p, size)
 	if err != nil {
 		return nil, err
 	}
-	x := &saBox{}
+	*x = saBox{bitmap: x.bitmap}
 	if err := getSAInfo(msg, fixed, &x.sa); err != nil {
 		return nil, err
 	}
 	if err := x.decodeAttrs(&a); err != nil {
 		return nil, err
+	}
+	if r := x.sa.ReplayESN; r != nil && cap(r.Bitmap) > cap(x.bitmap) {
+		x.bitmap = r.Bitmap[:cap(r.Bitmap)]
 	}
 	return &x.sa, nil
 }
@@ -87,7 +96,7 @@ func (x *saBox) attr(a *attrs) {
 	case AttrReplayVal:
 		sa.Replay = a.replayVal(&x.replay)
 	case AttrReplayESNVal:
-		sa.ReplayESN, sa.ReplayWindow = a.replayESN(&x.esn, x.bitmap[:])
+		sa.ReplayESN, sa.ReplayWindow = a.replayESN(&x.esn, x.bitmap)
 	case AttrEncap:
 		sa.Encap = a.encap(&x.encap, sa.Family)
 	case AttrOffloadDev:
