@@ -21,9 +21,6 @@ type nlSocket struct {
 	oob []byte
 }
 
-// defaultReadBuffer is room for the answers to some thousand refused requests.
-const defaultReadBuffer = 4 << 20
-
 // openSocket opens a NETLINK_XFRM socket in ns that belongs to the groups.
 func openSocket(ns NetNS, readBuffer int, groups []Group, allNSID bool) (*nlSocket, error) {
 	f, err := ns.Open()

@@ -2,6 +2,9 @@ package netlinkx
 
 import "time"
 
+// defaultReadBuffer is room for the answers to some thousand refused requests.
+const defaultReadBuffer = 4 << 20
+
 // transport carries netlink datagrams. There are two: a netlink socket, and
 // the fake kernel of tests (a userspace engine is the third to come). Send and
 // receive may run at the same time; each by one goroutine.
