@@ -25,11 +25,13 @@ first() {
 	die "none of $*"
 }
 
+is_elf() { [ "$(od -An -tx1 -N4 "$1")" = ' 7f 45 4c 46' ]; }
+
 # vmlinux BZIMAGE: the uncompressed kernel inside a boot image, found through the boot
 # protocol's setup header. An emulated CPU takes seconds to unpack it, and skips the BIOS's work.
 vmlinux() {
 	local sectors offset length magic tool
-	[ "$(head -c 4 "$1" | tail -c 3)" = ELF ] && { cat "$1"; return; }
+	is_elf "$1" && { cat "$1"; return; }
 	sectors=$(od -An -tu1 -j497 -N1 "$1")
 	read -r offset length < <(od -An -tu4 -j584 -N8 "$1")
 	offset=$(((${sectors// /} + 1) * 512 + offset))
@@ -43,7 +45,7 @@ vmlinux() {
 	esac
 	# the payload's last four bytes are the kernel's own size field: garbage to all but gzip
 	[ "$tool" = gzip ] || length=$((length - 4))
-	tail -c +$((offset + 1)) "$1" | head -c "$length" | "$tool" -dc
+	head -c $((offset + length)) "$1" | tail -c "$length" | "$tool" -dc
 }
 
 fetch() {
@@ -70,7 +72,7 @@ fetch() {
 	echo "$release" >release
 	cp "$(first pkg/boot/config-* lib/modules/"$release"/config)" config
 	vmlinux "$(first pkg/boot/vmlinuz-* lib/modules/"$release"/vmlinuz)" >vmlinux
-	[ "$(head -c 4 vmlinux | tail -c 3)" = ELF ] || die "$series: no kernel in the boot image"
+	is_elf vmlinux || die "$series: no kernel in the boot image"
 	rm -rf pkg "$dest"
 	mv "$dest.new" "$dest"
 }

@@ -10,7 +10,14 @@ virtiofsd=$(lab_virtiofsd) || die "no virtiofsd (tests/lab/setup.sh --deps $kern
 
 shares=()
 share() { # TAG FOLDER CACHE
-	"$virtiofsd" --socket-path="$dir/$1.sock" -o source="$2" -o sandbox=chroot -o "cache=$3" -f >"$dir/$1.log" 2>&1 &
+	local args=(--socket-path="$dir/$1.sock")
+	case $virtiofsd in
+	# QEMU's own, up to Debian 12
+	*/qemu/*) args+=(-f -o source="$2" -o sandbox=chroot -o "cache=$3") ;;
+	# overlayfs refuses announced submounts (EREMOTE)
+	*) args+=(--shared-dir "$2" --sandbox chroot --cache "${3/none/never}" --no-announce-submounts) ;;
+	esac
+	"$virtiofsd" "${args[@]}" >"$dir/$1.log" 2>&1 &
 	pids+=($!)
 	shares+=(-chardev "socket,id=c$1,path=$dir/$1.sock" -device "vhost-user-fs-pci,chardev=c$1,tag=$1")
 }
