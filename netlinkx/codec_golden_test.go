@@ -102,7 +102,7 @@ var golden = []struct {
 		return AllocSPI(&SPIRange{SA: sa, Min: 0x100, Max: 0x0fffffff})
 	}, 0, "0001000016000100<seq4>(00*60)0a000002(00*16)320000000a000001(00*124)01000000020001(00*10)010000ffffff0f0500210001000000"},
 	{"policy get index 9 dir out", func() Request {
-		return GetPolicy(&PolicyID{Selector: Selector{Family: FamilyIPv4}, Index: 9, Dir: PolicyOut})
+		return GetPolicy(&PolicyID{Index: 9, Dir: PolicyOut})
 	}, 0, "5000000015000100<seq4>(00*44)02(00*15)0900000001000000"},
 }
 

@@ -10,17 +10,21 @@ const (
 )
 
 func putPolicyInfo(p []byte, pol *Policy) {
-	putSelector(p[polSel:], &pol.Selector)
-	if pol.Selector.Family == FamilyUnspec {
-		f := orIPv4(familyOf(0, pol.Selector.Dst.Addr(), pol.Selector.Src.Addr()))
-		host.PutUint16(p[polSel+selFamily:], uint16(f))
-	}
+	putPolicySelector(p[polSel:], &pol.Selector)
 	putLimits(p[polLimits:], &pol.Limits)
 	putUsage(p[polUsage:], &pol.Usage)
 	host.PutUint32(p[polPriority:], pol.Priority)
 	host.PutUint32(p[polIndex:], pol.Index)
 	p[polDir], p[polAction] = uint8(pol.Dir), uint8(pol.Action)
 	p[polFlags], p[polShare] = uint8(pol.Flags), pol.Share
+}
+
+// putPolicySelector writes the selector of a policy, which needs a family even
+// when it has no addresses.
+func putPolicySelector(p []byte, s *Selector) {
+	putSelector(p, s)
+	f := orIPv4(familyOf(s.Family, s.Dst.Addr(), s.Src.Addr()))
+	host.PutUint16(p[selFamily:], uint16(f))
 }
 
 func getPolicyInfo(msg MsgType, p []byte, pol *Policy) error {
@@ -210,7 +214,7 @@ const (
 )
 
 func putPolicyID(p []byte, id *PolicyID) {
-	putSelector(p, &id.Selector)
+	putPolicySelector(p, &id.Selector)
 	host.PutUint32(p[polIDIndex:], id.Index)
 	p[polIDDir] = uint8(id.Dir)
 }
