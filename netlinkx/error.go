@@ -42,10 +42,10 @@ func (e *Error) Error() string {
 		s += ": " + oneLine(e.Text)
 	}
 	if e.Attr != "" {
-		s += " (attribute " + e.Attr + ")"
+		s += " (" + attrWords(e.Attr) + ")"
 	}
 	if e.Missing != "" {
-		s += " (missing attribute " + e.Missing + ")"
+		s += " (missing " + attrWords(e.Missing) + ")"
 	}
 	return s
 }
@@ -106,6 +106,9 @@ func describe(op, object string) string {
 	}
 	return strings.TrimSpace(op + " " + object)
 }
+
+// attrWords puts "attribute" in front of a name; an unknown one has it already.
+func attrWords(name string) string { return "attribute " + strings.TrimPrefix(name, "attribute ") }
 
 func errnoText(e syscall.Errno) string {
 	if e == errNotSupported {

@@ -51,7 +51,7 @@ func (f *failure) explain() string {
 
 // ruleTables returns the rules, special ones first.
 func ruleTables() [][]rule {
-	return [][]rule{offloadRules, algoRules, replayRules, saRules, saIdentityRules, policyRules, migrateRules, otherRules, generalRules}
+	return [][]rule{offloadRules, algoRules, replayRules, policyRules, saRules, saIdentityRules, migrateRules, otherRules, generalRules}
 }
 
 func (r *rule) answer(f *failure) string {

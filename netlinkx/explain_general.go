@@ -19,7 +19,6 @@ var migrateRules = []rule{
 	{words: "reserved field", hint: "the kernel knows a field that this package does not set: a newer kernel may have changed the message"},
 	{msgs: bothMigrate, words: "unknown flags", hint: "migration flags are clear-offload (1) and update-h2h-sel (2)"},
 	{words: "selector not single-host match", hint: "update-h2h-sel rewrites a selector of one host to one host only: leave the flag out and give the new selector"},
-	{words: "nat_keepalive requires encapsulation", hint: "keepalives go through the nat's mapping: give encap, or a keepalive of 0"},
 	{words: "unsupported attribute migrate_state", hint: "a migration takes encap, offload, mark, output mark, mtimer threshold and nat keepalive; the rest is inherited from the old sa"},
 	{words: "state already deleted", hint: "the sa went away during the migration; run: xfrmctl state list"},
 	{words: "migration clone", say: sayMigrateClone},

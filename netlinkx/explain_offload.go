@@ -24,7 +24,6 @@ var offloadRules = []rule{
 	{errno: errNotSupported, say: sayOffloadRefused},
 	{words: "device failed to offload", say: sayOffloadRefused},
 	{errno: syscall.EINVAL, bare: true, msgs: writePolicy, say: sayIfOffload("the offload device of a policy must exist in this network namespace; its index is not looked up by route as for SAs; run: ip link")},
-	{errno: syscall.EINVAL, bare: true, msgs: []MsgType{MsgNewSA}, say: sayPacketOffload},
 }
 
 // sayIfOffload answers for requests that ask for offload.
@@ -74,16 +73,7 @@ func sayOffloadRefused(f *failure) string {
 	return "the nic or its driver refuses this combination of algorithm, mode and flags: most take rfc4106(gcm(aes)) with a 128-bit icv only; run: ethtool -i DEV"
 }
 
-// sayPacketOffload: EINVAL without text is how packet offload fails for want of
-// a device.
-func sayPacketOffload(f *failure) string {
-	o := f.offload()
-	if o == nil || o.Flags&OffloadPacket == 0 || f.sa() == nil {
-		return ""
-	}
-	return join(keyFaults(f.sa()), packetOffloadFault(o))
-}
-
+// packetOffloadFault is what packet offload fails for without a text.
 func packetOffloadFault(o *Offload) string {
 	dev := fmt.Sprintf("the device with index %d", o.IfIndex)
 	if o.IfIndex == 0 {
