@@ -53,11 +53,10 @@ fetch() {
 	lab_apt_update
 	rm -rf "$dest.new"
 	mkdir -p "$dest.new/pkg" "$dest.new/lib/modules"
-	names=$(lab_newest "linux-(image|binary)-${series//./\\.}\\.[0-9][^ ]*[0-9]-cloud-amd64")
-	case $names in
-	'') die "the mirror has no cloud kernel of series $series" ;;
-	linux-binary-*) names="$names linux-modules-${names#linux-binary-} linux-base-${names#linux-binary-}" ;;
-	esac
+	names=$(lab_newest "linux-image-${series//./\\.}\\.[0-9][^ ]*[0-9]-cloud-amd64")
+	[ -n "$names" ] || die "the mirror has no cloud kernel of series $series"
+	# since 7.0 the image package is empty and depends on the parts
+	names="$names $(lab_apt cache depends "$names" | grep -oE "linux-(base|binary|modules)-[0-9][^ ]*" | sort -u | tr '\n' ' ' || true)"
 	# shellcheck disable=SC2086
 	lab_unpack "$dest.new/pkg" $names
 	cd "$dest.new"

@@ -70,7 +70,7 @@ lab_unpack() {
 
 # lab_series uml|unstable|N.M: which kernel series that name stands for
 lab_series() {
-	local prefix='' pattern='linux-(image|binary)-[0-9]+\.[0-9]+\.[^ ]*-cloud-amd64' d
+	local prefix='' pattern='linux-image-[0-9]+\.[0-9]+\.[^ ]*-cloud-amd64' d
 	case $1 in
 	uml) prefix=uml- pattern='linux-source-[0-9]+\.[0-9]+' ;;
 	unstable) ;;
