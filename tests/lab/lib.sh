@@ -48,8 +48,12 @@ lab_apt_update() { # once an hour at most
 		[ -n "$security" ] && for suite in bookworm trixie; do echo "deb [signed-by=$key] $security $suite-security main"; done
 	} >"$root/etc/apt/sources.list"
 	# a suite that a partial mirror lacks is no harm as long as the packages are found elsewhere
-	lab_apt get -q update >"$root/update.log" 2>&1 || { say "apt-get update:"; grep -E '^(E|W|Err)' "$root/update.log" >&2; }
-	touch "$root/stamp"
+	if lab_apt get -q update >"$root/update.log" 2>&1; then
+		touch "$root/stamp"
+	else
+		say "apt-get update:"
+		grep -E '^(E|W|Err)' "$root/update.log" >&2 || true
+	fi
 }
 
 # lab_newest REGEX: the newest package whose name matches
