@@ -1,0 +1,167 @@
+package ipxfrm
+
+import (
+	"strings"
+
+	"github.com/xfrmctl/xfrmctl/netlinkx"
+)
+
+// algoNameLen is how much of a name the kernel's structures hold.
+const algoNameLen = 63
+
+// maxKey is the longest key in bytes that ip takes.
+const maxKey = 512
+
+// algo takes name, key and, if length names it, the length of the ICV.
+func (p *parser) algo(length string) (name string, key netlinkx.Key, icv uint32, err error) {
+	if name, err = p.item("ALGO-NAME"); err != nil {
+		return name, key, icv, err
+	}
+	name = name[:min(len(name), algoNameLen)]
+	word, err := p.item("ALGO-KEYMAT")
+	if err != nil {
+		return name, key, icv, err
+	}
+	if length != "" {
+		w, err := p.item(length)
+		if err != nil {
+			return name, key, icv, err
+		}
+		v, ok := parse32(w)
+		if !ok {
+			return name, key, icv, &Error{Code: codeWords, Text: "Error: argument \"" + shownLength(w) + "\" is wrong: " + length + " value is invalid"}
+		}
+		icv = v
+	}
+	key, err = p.key(name, word)
+	p.keyEnd = p.pos
+	return name, key, icv, err
+}
+
+// shownLength hides a word in the place of a length that is longer than any:
+// it may be the key, one place off.
+func shownLength(w string) string {
+	if len(w) > 10 || looksSecret(w) {
+		return hidden
+	}
+	return w
+}
+
+// onlyOne refuses an algorithm that others stand against.
+func (p *parser) onlyOne(taken ...bool) error {
+	for _, t := range taken {
+		if t {
+			return p.duplicate("ALGO-TYPE")
+		}
+	}
+	return nil
+}
+
+func (p *parser) encAlgo() error {
+	sa := p.out.SA
+	if err := p.onlyOne(sa.Crypt != nil, sa.AEAD != nil); err != nil {
+		return err
+	}
+	name, key, _, err := p.algo("")
+	sa.Crypt = &netlinkx.Algo{Name: name, Key: key}
+	return err
+}
+
+func (p *parser) authAlgo() error {
+	sa := p.out.SA
+	if err := p.onlyOne(sa.Auth != nil, sa.AuthTrunc != nil, sa.AEAD != nil); err != nil {
+		return err
+	}
+	name, key, _, err := p.algo("")
+	sa.Auth = &netlinkx.Algo{Name: name, Key: key}
+	return err
+}
+
+func (p *parser) authTruncAlgo() error {
+	sa := p.out.SA
+	if err := p.onlyOne(sa.Auth != nil, sa.AuthTrunc != nil, sa.AEAD != nil); err != nil {
+		return err
+	}
+	name, key, icv, err := p.algo("ALGO-TRUNC-LEN")
+	sa.AuthTrunc = &netlinkx.AuthTrunc{Name: name, Key: key, ICVBits: icv}
+	return err
+}
+
+func (p *parser) aeadAlgo() error {
+	sa := p.out.SA
+	if err := p.onlyOne(sa.Crypt != nil, sa.Auth != nil, sa.AuthTrunc != nil, sa.AEAD != nil); err != nil {
+		return err
+	}
+	name, key, icv, err := p.algo("ALGO-ICV-LEN")
+	sa.AEAD = &netlinkx.AEAD{Name: name, Key: key, ICVBits: icv}
+	return err
+}
+
+func (p *parser) compAlgo() error {
+	sa := p.out.SA
+	if err := p.onlyOne(sa.Comp != nil); err != nil {
+		return err
+	}
+	name, err := p.item("ALGO-NAME")
+	sa.Comp = &netlinkx.Algo{Name: name[:min(len(name), algoNameLen)]}
+	return err
+}
+
+// key returns the key that a word is or stands for.
+func (p *parser) key(algo, word string) (netlinkx.Key, error) {
+	if strings.HasPrefix(word, "@") || strings.HasPrefix(word, "env:") {
+		return p.keyFrom(word)
+	}
+	p.out.KeyOnArgv = p.out.KeyOnArgv || word != ""
+	p.state.keys = append(p.state.keys, keyWord{algo, oddKey(word)})
+	b, msg := keyBytes(word)
+	if msg != "" {
+		return netlinkx.Key{}, &Error{Code: codeWords, Text: "Error: argument \"" + hidden + "\" is wrong: " + msg}
+	}
+	return netlinkx.NewKey(b), nil
+}
+
+// keyFrom reads a key from where the word says it is.
+func (p *parser) keyFrom(word string) (netlinkx.Key, error) {
+	if p.ctx.Key == nil {
+		return netlinkx.Key{}, p.fail(codeCheck, "Error: argument \"%s\" is wrong: keys cannot be read from elsewhere here", word)
+	}
+	b, err := p.ctx.Key(word)
+	if err != nil {
+		return netlinkx.Key{}, &Error{Code: codeCheck, Text: "Error: " + err.Error()}
+	}
+	if len(b) > maxKey {
+		return netlinkx.Key{}, p.fail(codeWords, "Error: argument \"%s\" is wrong: "+longKey, word)
+	}
+	return netlinkx.NewKey(b), nil
+}
+
+const longKey = "ALGO-KEYMAT value makes buffer overflow\n"
+
+// keyBytes reads a key word: 0x and hex digits, with a zero put in front of an
+// odd number of them, or else the bytes of the word. Each pair of digits is
+// read like any C number, so that blanks and signs pass, as they do in ip.
+func keyBytes(word string) (b []byte, msg string) {
+	digits, isHex := strings.CutPrefix(word, "0x")
+	if !isHex || digits == "" {
+		if len(word) > maxKey {
+			return nil, longKey
+		}
+		return []byte(word), ""
+	}
+	if len(digits)%2 == 1 {
+		digits = "0" + digits
+	}
+	if len(digits)/2 > maxKey {
+		return nil, longKey
+	}
+	b = make([]byte, len(digits)/2)
+	for i := range b {
+		v, ok := parseNumber(digits[2*i:2*i+2], 16, 0xff)
+		if !ok {
+			return nil, "ALGO-KEYMAT value is invalid"
+		}
+		b[i] = byte(v)
+	}
+	return b, ""
+}
