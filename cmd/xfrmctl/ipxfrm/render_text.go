@@ -179,7 +179,7 @@ func (t *textRecord) time(sec uint64) *textRecord {
 	tm := time.Unix(s, 0).In(t.p.location())
 	year, month, day := tm.Date()
 	hour, minute, second := tm.Clock()
-	t.b = strconv.AppendInt(t.b, int64(year), 10)
+	t.b = strconv.AppendInt(t.b, int64(int32(year)), 10) // C's int wraps, too
 	t.two('-', int(month)).two('-', day)
 	t.two(' ', hour).two(':', minute).two(':', second)
 	return t
