@@ -1,0 +1,183 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"runtime/debug"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// command is one object word of the program.
+type command struct {
+	name    string
+	alias   string
+	args    string
+	usage   string
+	hidden  bool
+	grammar bool // its words are those of `ip xfrm`
+	run     func(e *env, args []string) error
+}
+
+// commands is in the order in which prefixes are compared: those of `ip xfrm`
+// come first.
+func commands() []command {
+	words := func(object string) func(*env, []string) error {
+		return func(e *env, args []string) error { return e.xfrm(append([]string{object}, args...)) }
+	}
+	return []command{
+		{name: "state", alias: "sa", args: "[COMMAND ARGS]", usage: "security associations", grammar: true, run: words("state")},
+		{name: "policy", args: "[COMMAND ARGS]", usage: "security policies", grammar: true, run: words("policy")},
+		{name: "monitor", args: "[OPTIONS] [OBJECTS]", usage: "print events as they come", grammar: true, run: words("monitor")},
+		{name: "xfrm", args: "OBJECT [COMMAND ARGS]", usage: "the same three, for those who are used to `ip xfrm`", grammar: true, run: (*env).xfrm},
+		{name: "completion", args: "bash|zsh|fish", usage: "print a completion script", run: (*env).completion},
+		{name: "man", usage: "print the man page (roff)", run: (*env).man},
+		{name: "version", usage: "print the version", run: func(e *env, _ []string) error { return e.version(nil) }},
+		{name: "help", args: "[OBJECT]", usage: "print help", run: (*env).help},
+		{name: "__complete", hidden: true, run: (*env).complete},
+	}
+}
+
+// findCommand resolves an object word: a name, or the first one it begins.
+func findCommand(word string) *command {
+	if word == "" {
+		return nil
+	}
+	all := commands()
+	for i := range all {
+		c := &all[i]
+		if c.hidden && word != c.name {
+			continue
+		}
+		if isPrefix(word, c.name) || word == c.alias {
+			return c
+		}
+	}
+	return nil
+}
+
+// dispatch runs the words of one command.
+func (e *env) dispatch(words []string) error {
+	c := findCommand(words[0])
+	if c == nil {
+		return unknownObject(words[0])
+	}
+	return c.run(e, words[1:])
+}
+
+// runApp runs the words after the global options through the command tree.
+func (e *env) runApp(words []string) error {
+	if len(words) == 0 {
+		_ = e.help(nil)
+		return &exitError{code: exitArgument}
+	}
+	c := findCommand(words[0])
+	if c == nil {
+		return unknownObject(words[0])
+	}
+	args := append([]string{"xfrmctl", c.name}, words[1:]...)
+	return e.app(e.stdout).RunContext(e.ctx, args)
+}
+
+func unknownObject(word string) error {
+	err := &exitError{code: exitArgument, msg: fmt.Sprintf("object %q is unknown, try \"xfrmctl help\"", word)}
+	var names []string
+	for _, c := range commands() {
+		if !c.hidden {
+			names = append(names, c.name)
+		}
+	}
+	switch word {
+	case "link", "address", "addr", "route", "rule", "neigh", "netns", "tunnel":
+		err.hint = fmt.Sprintf("xfrmctl takes the words of `ip xfrm` only; for this run: ip %s", word)
+		return err
+	}
+	if near := nearest(word, names); near != "" {
+		err.hint = fmt.Sprintf("did you mean %q?", near)
+	}
+	return err
+}
+
+// app is the command tree for the library that prints help and man pages and
+// runs it. The words of commands are not its business: the grammar's.
+func (e *env) app(out io.Writer) *cli.App {
+	app := &cli.App{
+		Name:            "xfrmctl",
+		Usage:           "IPsec on Linux: SAs, policies, events and XFRM interfaces",
+		UsageText:       "xfrmctl [OPTIONS] OBJECT [COMMAND ARGS]\nxfrmctl [--force] -batch FILE",
+		Version:         version(),
+		HideHelpCommand: true,
+		HideHelp:        true,
+		HideVersion:     true,
+		Writer:          out,
+		ErrWriter:       e.stderr,
+		ExitErrHandler:  func(*cli.Context, error) {},
+		Flags:           appFlags(),
+	}
+	for _, c := range commands() {
+		cc := &cli.Command{
+			Name:            c.name,
+			Usage:           c.usage,
+			ArgsUsage:       c.args,
+			Hidden:          c.hidden,
+			SkipFlagParsing: true,
+			HideHelp:        true,
+			HideHelpCommand: true,
+			Action:          func(ctx *cli.Context) error { return c.run(e, ctx.Args().Slice()) },
+		}
+		if c.alias != "" {
+			cc.Aliases = []string{c.alias}
+		}
+		app.Commands = append(app.Commands, cc)
+	}
+	return app
+}
+
+// appFlags shows the global options in help and man page. They are parsed by
+// parseOptions before the library sees any word.
+func appFlags() []cli.Flag {
+	short := map[string]string{
+		"family": "f", "stats": "s", "oneline": "o", "timestamp": "t", "tshort": "ts", "batch": "b", "json": "j",
+		"pretty": "p", "netns": "n", "rcvbuf": "rc", "verbose": "v", "Version": "V",
+	}
+	var flags []cli.Flag
+	for _, o := range optionTable {
+		if o.usage == "" || o.name == "v" || o.name == "version" {
+			continue
+		}
+		var aliases []string
+		if s := short[o.name]; s != "" {
+			aliases = []string{s}
+		}
+		if o.arg != "" {
+			flags = append(flags, &cli.StringFlag{Name: o.name, Aliases: aliases, Usage: o.usage})
+			continue
+		}
+		flags = append(flags, &cli.BoolFlag{Name: o.name, Aliases: aliases, Usage: o.usage, DisableDefaultText: true})
+	}
+	return flags
+}
+
+// version is that of the module, or of the commit it was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	v := info.Main.Version
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && (v == "" || v == "(devel)") {
+			v = s.Value
+		}
+	}
+	if v == "" {
+		return "(devel)"
+	}
+	return strings.TrimSpace(v)
+}
+
+func (e *env) version([]string) error {
+	_, err := fmt.Fprintf(e.stdout, "xfrmctl %s\n", version())
+	return err
+}

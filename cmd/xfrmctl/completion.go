@@ -1,0 +1,185 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"sort"
+	"strings"
+
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/ipxfrm"
+)
+
+// The scripts ask the program itself for candidates, so that they never need
+// to change: xfrmctl __complete WORDS, the last word being the one under way.
+const bashScript = `# bash completion of xfrmctl: source this, or put it into
+# /usr/share/bash-completion/completions/xfrmctl
+_xfrmctl() {
+    local line=${COMP_LINE:0:COMP_POINT} words cur
+    read -ra words <<<"$line"
+    [[ $line == *[[:space:]] ]] && words+=("")
+    cur=${words[-1]}
+    local IFS=$'\n'
+    COMPREPLY=($("${words[0]}" __complete "${words[@]:1}" 2>/dev/null))
+    # readline breaks words at colons: give it what comes after the last one.
+    if [[ $cur == *:* && $COMP_WORDBREAKS == *:* ]]; then
+        COMPREPLY=("${COMPREPLY[@]#"${cur%:*}:"}")
+    fi
+}
+complete -o default -F _xfrmctl xfrmctl
+`
+
+const zshScript = `#compdef xfrmctl
+# zsh completion of xfrmctl: put it as _xfrmctl into a directory of $fpath, or source it.
+_xfrmctl() {
+    local -a candidates
+    candidates=(${(f)"$(${words[1]} __complete "${(@)words[2,CURRENT]}" 2>/dev/null)"})
+    if (( $#candidates )); then
+        compadd -a candidates
+    else
+        _files
+    fi
+}
+if [[ ${funcstack[1]} == _xfrmctl ]]; then
+    _xfrmctl "$@"
+else
+    compdef _xfrmctl xfrmctl
+fi
+`
+
+const fishScript = `# fish completion of xfrmctl: put it into ~/.config/fish/completions/xfrmctl.fish
+function __xfrmctl_candidates
+    set -l words (commandline -opc)
+    set -l current (commandline -ct)
+    $words[1] __complete $words[2..-1] "$current" 2>/dev/null
+end
+complete -c xfrmctl -f -a '(__xfrmctl_candidates)'
+complete -c xfrmctl -n 'contains -- (commandline -opc)[-1] -b -batch --batch file' -F
+`
+
+// completion prints a shell's completion script.
+func (e *env) completion(args []string) error {
+	scripts := map[string]string{"bash": bashScript, "zsh": zshScript, "fish": fishScript}
+	if len(args) != 1 || scripts[args[0]] == "" {
+		return argError("completion takes one word: bash, zsh or fish")
+	}
+	_, err := e.stdout.WriteString(scripts[args[0]])
+	return err
+}
+
+// complete prints the candidates for the last word, one per line. None means
+// that the shell may offer file names.
+func (e *env) complete(words []string) error {
+	if len(words) == 0 {
+		words = []string{""}
+	}
+	for _, c := range e.candidates(words) {
+		fmt.Fprintln(e.stdout, c)
+	}
+	return nil
+}
+
+// candidates returns what the last of words may become.
+func (e *env) candidates(words []string) []string {
+	last := words[len(words)-1]
+	rest := words
+	for len(rest) > 1 && strings.HasPrefix(rest[0], "-") {
+		opt, _, hasValue := findOption(rest[0])
+		rest = rest[1:]
+		if opt == nil || opt.arg == "" || hasValue {
+			continue
+		}
+		if len(rest) == 1 {
+			return matching(optionValues(opt.name), last)
+		}
+		rest = rest[1:]
+	}
+	if len(rest) == 1 {
+		if strings.HasPrefix(last, "-") {
+			return matching(optionNames(), last)
+		}
+		return matching(objectNames(), last)
+	}
+	if len(rest) > 2 && rest[len(rest)-2] == "dev" {
+		return matching(deviceNames(), last)
+	}
+	return matching(commandWords(rest), last)
+}
+
+// commandWords returns the words that may follow an object.
+func commandWords(words []string) []string {
+	c := findCommand(words[0])
+	switch {
+	case c == nil:
+		return nil
+	case c.name == "completion":
+		return []string{"bash", "zsh", "fish"}
+	case c.name == "help":
+		return objectNames()
+	case c.name == "xfrm":
+		return ipxfrm.Complete(words[1:])
+	case c.grammar:
+		return ipxfrm.Complete(append([]string{c.name}, words[1:]...))
+	}
+	return nil
+}
+
+func objectNames() []string {
+	var names []string
+	for _, c := range commands() {
+		if !c.hidden {
+			names = append(names, c.name)
+		}
+	}
+	return names
+}
+
+func optionNames() []string {
+	var names []string
+	for _, o := range optionTable {
+		if o.usage == "" {
+			continue
+		}
+		if o.exact {
+			names = append(names, "-"+o.name)
+		} else {
+			names = append(names, "--"+o.name)
+		}
+	}
+	return names
+}
+
+// optionValues returns the values that an option may have, nil for any.
+func optionValues(option string) []string {
+	switch option {
+	case "family":
+		return []string{"inet", "inet6"}
+	case "engine":
+		return []string{"auto", "kernel", "userspace"}
+	case "netns":
+		return entries("/run/netns")
+	}
+	return nil
+}
+
+func deviceNames() []string { return entries("/sys/class/net") }
+
+func entries(dir string) []string {
+	list, _ := os.ReadDir(dir) // no candidates then
+	names := make([]string, 0, len(list))
+	for _, f := range list {
+		names = append(names, f.Name())
+	}
+	return names
+}
+
+// matching returns the candidates that begin with word, sorted.
+func matching(candidates []string, word string) []string {
+	var out []string
+	for _, c := range candidates {
+		if strings.HasPrefix(c, word) {
+			out = append(out, c)
+		}
+	}
+	sort.Strings(out)
+	return out
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/ipxfrm"
+	"github.com/xfrmctl/xfrmctl/netlinkx"
+)
+
+// env is what one run of the program sees and shares: the streams, the
+// options, and what is opened on first use. It serves one goroutine.
+type env struct {
+	ctx    context.Context
+	stdin  io.Reader
+	stdout *bufio.Writer // flushed by main, and before anything goes to stderr
+	stderr io.Writer
+	opts   options
+	getenv func(string) string
+	dial   func(*netlinkx.Config) (*netlinkx.Conn, error)
+	listen func(*netlinkx.MonitorConfig) (*netlinkx.Monitor, error)
+
+	netns    netlinkx.NetNS
+	netnsFD  *os.File // nil: the caller's namespace
+	conn     *netlinkx.Conn
+	devices  devices
+	keys     keyReader
+	protos   *ipxfrm.Protocols // read by protocols
+	warnings warnings
+	// committing: a batch is being sent.
+	committing bool
+}
+
+func newEnv(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) *env {
+	e := &env{
+		ctx:    ctx,
+		stdin:  stdin,
+		stdout: bufio.NewWriterSize(stdout, 64<<10),
+		stderr: stderr,
+		getenv: os.Getenv,
+		dial:   netlinkx.Dial,
+		listen: netlinkx.NewMonitor,
+	}
+	e.devices.open = e.dialLinks
+	e.keys = keyReader{stdin: stdin, getenv: func(n string) string { return e.getenv(n) }, warn: e.warnf}
+	return e
+}
+
+// main runs the words after the program's name and returns the exit code.
+func (e *env) main(args []string) int {
+	err := e.start(args)
+	if ferr := e.stdout.Flush(); err == nil && ferr != nil {
+		err = ferr
+	}
+	e.close()
+	if err != nil {
+		e.report("", err)
+	}
+	return exitCode(err)
+}
+
+func (e *env) start(args []string) error {
+	opts, words, err := parseOptions(args)
+	if err != nil {
+		return err
+	}
+	e.opts = opts
+	if opts.version {
+		return e.version(nil)
+	}
+	if opts.help {
+		return e.help(words)
+	}
+	if opts.engine == "userspace" {
+		return &exitError{code: exitCheck, msg: "the userspace engine is not part of this version; use --engine kernel"}
+	}
+	if err := e.enterNetNS(); err != nil {
+		return err
+	}
+	if opts.batch != "" {
+		if len(words) > 0 {
+			return argError("-batch takes its commands from %s; unexpected word %q", opts.batch, words[0])
+		}
+		return e.batch(opts.batch)
+	}
+	return e.runApp(words)
+}
+
+// enterNetNS opens the namespace of -n once, so that all sockets of this run
+// are in the same one even if its name is given to another meanwhile.
+func (e *env) enterNetNS() error {
+	if e.opts.netns == "" {
+		return nil
+	}
+	ns, err := netnsOf(e.opts.netns)
+	if err != nil {
+		return err
+	}
+	f, err := ns.Open()
+	if err != nil {
+		return &exitError{code: exitArgument, msg: fmt.Sprintf("cannot open network namespace %q: %v", e.opts.netns, bareError(err))}
+	}
+	e.netnsFD = f
+	e.netns = netlinkx.NetNSFD(int(f.Fd()))
+	return nil
+}
+
+// connection returns the run's connection to the kernel.
+func (e *env) connection() (*netlinkx.Conn, error) {
+	if e.conn != nil {
+		return e.conn, nil
+	}
+	c, err := e.dial(&netlinkx.Config{
+		NetNS:      e.netns,
+		ReadBuffer: e.opts.rcvbuf,
+		OnWarning:  e.onWarning,
+	})
+	if err != nil {
+		return nil, &exitError{code: exitCheck, msg: err.Error(), err: err}
+	}
+	e.conn = c
+	return c, nil
+}
+
+// onWarning prints what the kernel says of a request that it carried out. A
+// batch prints its own, with the line.
+func (e *env) onWarning(w *netlinkx.Warning) {
+	if !e.committing {
+		e.kernelWarning("", w.Text)
+	}
+}
+
+func (e *env) close() {
+	e.devices.close()
+	if e.conn != nil {
+		_ = e.conn.Close()
+	}
+	if e.netnsFD != nil {
+		_ = e.netnsFD.Close()
+	}
+}

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/ipxfrm"
+)
+
+// help prints the options and objects, or an object's words. Asked for, it is
+// output; for want of an object it is an error message.
+func (e *env) help(words []string) error {
+	if len(words) == 0 {
+		return e.printHelp(e.stdout)
+	}
+	c := findCommand(words[0])
+	if c == nil {
+		return unknownObject(words[0])
+	}
+	if !c.grammar {
+		_, err := fmt.Fprintf(e.stdout, "Usage: xfrmctl %s\n%s\n", strings.TrimSpace(c.name+" "+c.args), c.usage)
+		return err
+	}
+	_, err := e.stdout.WriteString(ipxfrm.Usage(c.name))
+	return err
+}
+
+func (e *env) printHelp(w io.Writer) error {
+	var b bytes.Buffer
+	app := e.app(&b)
+	if err := app.RunContext(e.ctx, []string{"xfrmctl"}); err != nil {
+		return err
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}

@@ -1,0 +1,27 @@
+// Command xfrmctl manages Linux IPsec (XFRM) with the words of `ip xfrm`:
+// SAs, policies, events and XFRM interfaces, from arguments or batch files.
+//
+// This package is the only one that prints, exits and reads the environment.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is the whole program but for the process around it. args[0] is the
+// program's name; the result is the exit code.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	e := newEnv(ctx, stdin, stdout, stderr)
+	return e.main(args[1:])
+}

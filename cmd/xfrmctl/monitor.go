@@ -1,0 +1,89 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/ipxfrm"
+	"github.com/xfrmctl/xfrmctl/netlinkx"
+)
+
+// monitor prints events until a signal ends it, or those of a file.
+func (e *env) monitor(cmd *ipxfrm.Command) error {
+	v := &eventView{e: e, p: e.eventPrinter(cmd)}
+	if cmd.Monitor.File != "" {
+		return e.monitorFile(cmd.Monitor.File, v)
+	}
+	m, err := e.listen(&netlinkx.MonitorConfig{
+		NetNS:      e.netns,
+		Groups:     cmd.Monitor.Groups,
+		AllNSID:    cmd.Monitor.AllNSID,
+		ReadBuffer: e.opts.rcvbuf,
+		Resync:     e.opts.json || e.opts.verbose,
+	})
+	if err != nil {
+		return &exitError{code: exitCheck, msg: err.Error(), err: err}
+	}
+	defer m.Close()
+	for {
+		n, err := m.Next(e.ctx)
+		if e.ctx.Err() != nil {
+			return nil
+		}
+		var bad *netlinkx.DecodeError
+		if errors.As(err, &bad) {
+			e.report("", err)
+			continue
+		}
+		if err != nil {
+			return &exitError{code: exitKernel, msg: err.Error(), err: err}
+		}
+		if err := v.print(n); err != nil {
+			return err
+		}
+		if err := e.stdout.Flush(); err != nil {
+			return err
+		}
+	}
+}
+
+// eventPrinter is printer with what the monitor has besides.
+func (e *env) eventPrinter(cmd *ipxfrm.Command) *ipxfrm.Printer {
+	p := e.printer(cmd)
+	p.AllNSID = cmd.Monitor.AllNSID
+	switch {
+	case e.opts.tshort:
+		p.Time = ipxfrm.TimeShort
+	case e.opts.timestamp:
+		p.Time = ipxfrm.TimeLong
+	}
+	return p
+}
+
+// eventView prints events one after the other.
+type eventView struct {
+	e   *env
+	p   *ipxfrm.Printer
+	buf []byte
+}
+
+// print prints one event: a line of JSON, or what `ip xfrm monitor` prints.
+// That events were lost goes to stderr in text form, which has no word for it.
+func (v *eventView) print(n *netlinkx.Notice) error {
+	if v.e.opts.json {
+		b, err := v.e.marshalLine(v.p.JSONEvent(n))
+		if err != nil {
+			return err
+		}
+		_, err = v.e.stdout.Write(b)
+		return err
+	}
+	if _, lost := n.Event.(*netlinkx.LostEvent); lost && !v.p.Extensions {
+		_ = v.e.stdout.Flush()
+		_, err := fmt.Fprintln(v.e.stderr, "lost events: the receive buffer was full; -rcvbuf makes it larger")
+		return err
+	}
+	v.buf = v.p.AppendEvent(v.buf[:0], n)
+	_, err := v.e.stdout.Write(v.buf)
+	return err
+}
