@@ -1,0 +1,138 @@
+package differ
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// command is one command for both tools.
+type command struct {
+	options []string // before the object
+	words   []string // after `ip xfrm`
+	long    bool     // spell it `xfrmctl xfrm …` even if `xfrmctl …` would do
+}
+
+// ip returns the words after `ip`.
+func (c command) ip() []string {
+	return slices.Concat(c.options, []string{"xfrm"}, c.words)
+}
+
+// xfrmctl returns the words after `xfrmctl`. An object that is not spelled out
+// could mean another of its objects, so that only `xfrmctl xfrm` compares.
+func (c command) xfrmctl() []string {
+	if !c.long && len(c.words) > 0 && slices.Contains([]string{"state", "sa", "policy", "monitor"}, c.words[0]) {
+		return slices.Concat(c.options, c.words)
+	}
+	return slices.Concat(c.options, []string{"xfrm"}, c.words)
+}
+
+// String returns the command as one would type it.
+func (c command) String() string {
+	words := c.ip()
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		quoted[i] = quote(w)
+	}
+	return strings.Join(quoted, " ")
+}
+
+func quote(w string) string {
+	if w != "" && !strings.ContainsAny(w, " \t\n'\"()|&;<>$*?#\\!") {
+		return w
+	}
+	return "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+}
+
+// has reports whether one of the words is among those given.
+func (c command) has(any ...string) bool {
+	return slices.ContainsFunc(c.words, func(w string) bool { return slices.Contains(any, w) })
+}
+
+// words of the tables of COMMAND names, in the order that prefixes are tried.
+var verbs = map[string][]string{
+	"state":  {"add", "update", "allocspi", "delete", "deleteall", "delall", "list", "show", "lst", "get", "flush", "count", "help"},
+	"policy": {"add", "update", "delete", "deleteall", "delall", "list", "show", "lst", "get", "flush", "count", "set", "setdefault", "getdefault", "help"},
+}
+
+// verb returns what the command is: "state add", "policy list", or "".
+func (c command) verb() string {
+	if len(c.words) == 0 {
+		return ""
+	}
+	object := ""
+	for _, o := range []string{"state", "sa", "policy", "monitor"} {
+		if c.words[0] != "" && strings.HasPrefix(o, c.words[0]) {
+			object = strings.Replace(o, "sa", "state", 1)
+			break
+		}
+	}
+	if len(c.words) == 1 {
+		return object + " list"
+	}
+	for _, v := range verbs[object] {
+		if c.words[1] != "" && strings.HasPrefix(v, c.words[1]) {
+			switch v {
+			case "show", "lst":
+				v = "list"
+			case "delall":
+				v = "deleteall"
+			}
+			return object + " " + v
+		}
+	}
+	return object
+}
+
+// splitWords splits a line as a shell does: blanks, 'quotes', and $NAME from
+// a table, which may stand for several words.
+func splitWords(line string, names map[string]string) ([]string, error) {
+	var words []string
+	for line = strings.TrimLeft(line, " \t"); line != ""; line = strings.TrimLeft(line, " \t") {
+		if line[0] == '\'' {
+			end := strings.IndexByte(line[1:], '\'')
+			if end < 0 {
+				return nil, fmt.Errorf("quote without end: %s", line)
+			}
+			words = append(words, line[1:1+end])
+			line = line[end+2:]
+			continue
+		}
+		end := strings.IndexAny(line, " \t")
+		if end < 0 {
+			end = len(line)
+		}
+		word := line[:end]
+		line = line[end:]
+		if name, ok := strings.CutPrefix(word, "$"); ok {
+			text, ok := names[name]
+			if !ok {
+				return nil, fmt.Errorf("no name %s", word)
+			}
+			more, err := splitWords(text, names)
+			if err != nil {
+				return nil, err
+			}
+			words = append(words, more...)
+			continue
+		}
+		words = append(words, word)
+	}
+	return words, nil
+}
+
+// newCommand makes a command of all words, options first.
+func newCommand(words []string) command {
+	var c command
+	for len(words) > 0 && strings.HasPrefix(words[0], "-") {
+		n := 1
+		switch words[0] {
+		case "-f", "-family", "--family", "-fam", "-rc", "-rcvbuf", "-l", "-loops", "-n":
+			n = min(2, len(words))
+		}
+		c.options = append(c.options, words[:n]...)
+		words = words[n:]
+	}
+	c.words = words
+	return c
+}
