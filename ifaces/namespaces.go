@@ -50,7 +50,8 @@ func visibleNamespaces() []netlinkx.NetNS {
 	return out
 }
 
-// NamespaceNames returns the names of the namespaces in /run/netns by the ids
+// NamespaceNames returns names of namespaces (those in /run/netns, else the path of
+// a process that is in it) by the ids
 // under which this namespace knows them: what Link.ContextID holds.
 func (c *Conn) NamespaceNames(ctx context.Context) (map[int32]string, error) {
 	names := make(map[int32]string)

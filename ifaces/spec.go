@@ -95,6 +95,18 @@ func (c *Conn) resolve(ctx context.Context, op string, s *Spec) (*resolved, erro
 	return r, nil
 }
 
+// Resolve returns a copy of s with the ifindex of its underlay and the MTU
+// filled in, as Create would use them. It changes nothing.
+func (c *Conn) Resolve(ctx context.Context, s *Spec) (*Spec, error) {
+	r, err := c.resolve(ctx, "resolve interface", s)
+	if err != nil {
+		return nil, err
+	}
+	out := *s
+	out.Underlay, out.UnderlayIndex, out.MTU, out.MTUFor = "", r.underlay, r.mtu, nil
+	return &out, nil
+}
+
 // differences compares an interface with what it should be. The MTU is not
 // compared when the Spec leaves it open.
 func (r *resolved) differences(d *device) []Difference {

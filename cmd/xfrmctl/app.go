@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/ipxfrm"
 )
 
 // command is one object word of the program.
@@ -17,26 +19,40 @@ type command struct {
 	usage   string
 	hidden  bool
 	grammar bool // its words are those of `ip xfrm`
-	run     func(e *env, args []string) error
+	// complete returns what the last of the words may become, nil for anything.
+	complete func(words []string) []string
+	// help returns the usage of its words.
+	help func() string
+	run  func(e *env, args []string) error
 }
 
 // commands is in the order in which prefixes are compared: those of `ip xfrm`
 // come first.
 func commands() []command {
-	words := func(object string) func(*env, []string) error {
-		return func(e *env, args []string) error { return e.xfrm(append([]string{object}, args...)) }
-	}
 	return []command{
-		{name: "state", alias: "sa", args: "[COMMAND ARGS]", usage: "security associations", grammar: true, run: words("state")},
-		{name: "policy", args: "[COMMAND ARGS]", usage: "security policies", grammar: true, run: words("policy")},
-		{name: "monitor", args: "[OPTIONS] [OBJECTS]", usage: "print events as they come", grammar: true, run: words("monitor")},
-		{name: "xfrm", args: "OBJECT [COMMAND ARGS]", usage: "the same three, for those who are used to `ip xfrm`", grammar: true, run: (*env).xfrm},
-		{name: "completion", args: "bash|zsh|fish", usage: "print a completion script", run: (*env).completion},
+		grammarCommand(command{name: "state", alias: "sa", args: "[COMMAND ARGS]", usage: "security associations"}),
+		grammarCommand(command{name: "policy", args: "[COMMAND ARGS]", usage: "security policies"}),
+		grammarCommand(command{name: "monitor", args: "[OPTIONS] [OBJECTS]", usage: "print events as they come"}),
+		{name: "xfrm", args: "OBJECT [COMMAND ARGS]", usage: "the same three, for those who are used to `ip xfrm`",
+			grammar: true, complete: ipxfrm.Complete, help: func() string { return ipxfrm.Usage("") }, run: (*env).xfrm},
+		{name: "iface", args: "COMMAND ARGS", usage: "XFRM interfaces", complete: ifaceComplete, help: ifaceUsage, run: (*env).iface},
+		{name: "completion", args: "bash|zsh|fish", usage: "print a completion script",
+			complete: func([]string) []string { return []string{"bash", "zsh", "fish"} }, run: (*env).completion},
 		{name: "man", usage: "print the man page (roff)", run: (*env).man},
 		{name: "version", usage: "print the version", run: func(e *env, _ []string) error { return e.version(nil) }},
-		{name: "help", args: "[OBJECT]", usage: "print help", run: (*env).help},
+		{name: "help", args: "[OBJECT]", usage: "print help", complete: func([]string) []string { return objectNames() }, run: (*env).help},
 		{name: "__complete", hidden: true, run: (*env).complete},
 	}
+}
+
+// grammarCommand fills in what the objects of `ip xfrm` have in common.
+func grammarCommand(c command) command {
+	object := []string{c.name}
+	c.grammar = true
+	c.complete = func(words []string) []string { return ipxfrm.Complete(append(object[:1:1], words...)) }
+	c.help = func() string { return ipxfrm.Usage(c.name) }
+	c.run = func(e *env, args []string) error { return e.xfrm(append(object[:1:1], args...)) }
+	return c
 }
 
 // findCommand resolves an object word: a name, or the first one it begins.

@@ -5,8 +5,6 @@ import (
 	"os"
 	"sort"
 	"strings"
-
-	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/ipxfrm"
 )
 
 // The scripts ask the program itself for candidates, so that they never need
@@ -108,19 +106,10 @@ func (e *env) candidates(words []string) []string {
 // commandWords returns the words that may follow an object.
 func commandWords(words []string) []string {
 	c := findCommand(words[0])
-	switch {
-	case c == nil:
+	if c == nil || c.complete == nil {
 		return nil
-	case c.name == "completion":
-		return []string{"bash", "zsh", "fish"}
-	case c.name == "help":
-		return objectNames()
-	case c.name == "xfrm":
-		return ipxfrm.Complete(words[1:])
-	case c.grammar:
-		return ipxfrm.Complete(append([]string{c.name}, words[1:]...))
 	}
-	return nil
+	return c.complete(words[1:])
 }
 
 func objectNames() []string {

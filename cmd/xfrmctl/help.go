@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-
-	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/ipxfrm"
 )
 
 // help prints the options and objects, or an object's words. Asked for, it is
@@ -19,11 +17,15 @@ func (e *env) help(words []string) error {
 	if c == nil {
 		return unknownObject(words[0])
 	}
-	if !c.grammar {
+	if c.name == "iface" {
+		_, err := e.stdout.WriteString(ifaceUsage())
+		return err
+	}
+	if c.help == nil {
 		_, err := fmt.Fprintf(e.stdout, "Usage: xfrmctl %s\n%s\n", strings.TrimSpace(c.name+" "+c.args), c.usage)
 		return err
 	}
-	_, err := e.stdout.WriteString(ipxfrm.Usage(c.name))
+	_, err := e.stdout.WriteString(c.help())
 	return err
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/ipxfrm"
@@ -19,7 +20,7 @@ func (e *env) man([]string) error {
 	}
 	var b strings.Builder
 	b.WriteString(page)
-	for _, sec := range ipxfrm.ManSections() {
+	for _, sec := range append(ipxfrm.ManSections(), ifaceManSections()...) {
 		writeSection(&b, &sec)
 	}
 	b.WriteString(manTail)

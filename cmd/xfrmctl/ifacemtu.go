@@ -1,0 +1,118 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/xfrmctl/xfrmctl/ifaces"
+	"github.com/xfrmctl/xfrmctl/netlinkx"
+)
+
+// ifaceSA is the SA that "mtu auto" is computed for, as written.
+type ifaceSA struct{ cipher, auth, icv, mode, encap, family string }
+
+func saWord(field func(*ifaceSA) *string) func(*ifaceRequest, string) error {
+	return func(r *ifaceRequest, v string) error {
+		p := field(&r.sa)
+		err := once(*p != "", "mtu auto", v)
+		*p = v
+		return err
+	}
+}
+
+// rfcICVBits are the ICVs of RFC 4868 and of RFC 8221's must-haves, which is
+// what an SA that interoperates has; the kernel's own default for
+// hmac(sha256) is shorter.
+var rfcICVBits = map[string]uint32{"hmac(sha256)": 128, "sha256": 128, "hmac(sha384)": 192, "hmac(sha512)": 256}
+
+// mtuFor returns the SA that the mtu is to be computed for, or nil.
+func (r *ifaceRequest) mtuFor() (*netlinkx.SA, error) {
+	switch {
+	case !r.auto && r.sa == (ifaceSA{}):
+		return nil, nil
+	case !r.auto && r.spec.MTU != 0:
+		return nil, argError("mtu %d is given: cipher, auth, icv, mode, encap and family belong to mtu auto", r.spec.MTU)
+	case r.sa.cipher == "":
+		return nil, argError("mtu auto needs the cipher: cipher NAME")
+	}
+	sa := &netlinkx.SA{Proto: netlinkx.ProtoESP, Mode: netlinkx.ModeTunnel, Family: netlinkx.FamilyIPv4}
+	if err := r.sa.shape(sa); err != nil {
+		return nil, err
+	}
+	return sa, r.sa.algorithms(sa)
+}
+
+func (s *ifaceSA) shape(sa *netlinkx.SA) error {
+	switch s.mode {
+	case "", "tunnel":
+	case "transport":
+		sa.Mode = netlinkx.ModeTransport
+	case "beet":
+		sa.Mode = netlinkx.ModeBEET
+	default:
+		return wrong(s.mode, "mode is none of tunnel, transport, beet")
+	}
+	switch s.family {
+	case "", "inet":
+	case "inet6":
+		sa.Family = netlinkx.FamilyIPv6
+	default:
+		return wrong(s.family, "family is neither inet nor inet6")
+	}
+	switch s.encap {
+	case "", "none":
+	case "espinudp":
+		sa.Encap = &netlinkx.Encap{Type: netlinkx.EncapESPinUDP}
+	case "espintcp":
+		sa.Encap = &netlinkx.Encap{Type: netlinkx.EncapESPinTCP}
+	default:
+		return wrong(s.encap, "encap is neither espinudp nor espintcp")
+	}
+	return nil
+}
+
+func (s *ifaceSA) algorithms(sa *netlinkx.SA) error {
+	aead, known := ifaces.IsAEAD(s.cipher)
+	if !known {
+		return unknownName("cipher", s.cipher, ifaces.Ciphers())
+	}
+	bits := uint64(0)
+	if s.icv != "" {
+		var err error
+		if bits, err = parseCount(s.icv, 32); err != nil || bits%8 != 0 {
+			return wrong(s.icv, "icv is not a length in bits")
+		}
+	}
+	if aead {
+		if s.auth != "" {
+			return wrong(s.auth, s.cipher+" has its own integrity check")
+		}
+		if s.icv == "" {
+			bits = 128
+		}
+		sa.AEAD = &netlinkx.AEAD{Name: s.cipher, ICVBits: uint32(bits)}
+		return nil
+	}
+	if s.auth == "" {
+		return argError("cipher %s needs an integrity algorithm: auth NAME", s.cipher)
+	}
+	if s.icv == "" {
+		bits = uint64(rfcICVBits[s.auth])
+	}
+	sa.Crypt = &netlinkx.Algo{Name: s.cipher}
+	sa.AuthTrunc = &netlinkx.AuthTrunc{Name: s.auth, ICVBits: uint32(bits)}
+	for _, n := range ifaces.AuthAlgorithms() {
+		if n == s.auth {
+			return nil
+		}
+	}
+	return unknownName("auth", s.auth, ifaces.AuthAlgorithms())
+}
+
+func unknownName(word, name string, known []string) error {
+	err := &exitError{code: exitArgument, msg: fmt.Sprintf("%s %q is not known; known are %s", word, name, strings.Join(known, ", "))}
+	if near := nearest(name, known); near != "" {
+		err.hint = fmt.Sprintf("did you mean %q?", near)
+	}
+	return err
+}
