@@ -17,10 +17,6 @@ func (e *env) help(words []string) error {
 	if c == nil {
 		return unknownObject(words[0])
 	}
-	if c.name == "iface" {
-		_, err := e.stdout.WriteString(ifaceUsage())
-		return err
-	}
 	if c.help == nil {
 		_, err := fmt.Fprintf(e.stdout, "Usage: xfrmctl %s\n%s\n", strings.TrimSpace(c.name+" "+c.args), c.usage)
 		return err

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/ipxfrm"
