@@ -14,6 +14,7 @@ const maxKey = 512
 
 // algo takes name, key and, if length names it, the length of the ICV.
 func (p *parser) algo(length string) (name string, key netlinkx.Key, icv uint32, err error) {
+	kind := p.last()
 	if name, err = p.item("ALGO-NAME"); err != nil {
 		return name, key, icv, err
 	}
@@ -29,19 +30,20 @@ func (p *parser) algo(length string) (name string, key netlinkx.Key, icv uint32,
 		}
 		v, ok := parse32(w)
 		if !ok {
-			return name, key, icv, &Error{Code: codeWords, Text: "Error: argument \"" + shownLength(w) + "\" is wrong: " + length + " value is invalid"}
+			return name, key, icv, &Error{Code: codeWords, Text: "Error: argument \"" + p.shownLength(w) + "\" is wrong: " + length + " value is invalid"}
 		}
 		icv = v
 	}
-	key, err = p.key(name, word)
+	key, err = p.key(kind, word)
 	p.keyEnd = p.pos
 	return name, key, icv, err
 }
 
-// shownLength hides a word in the place of a length that is longer than any:
-// it may be the key, one place off.
-func shownLength(w string) string {
-	if len(w) > 10 || looksSecret(w) {
+// shownLength hides a word in the place of a length that is neither like a
+// number nor a keyword: it may be the key, one place off.
+func (p *parser) shownLength(w string) string {
+	number := len(w) <= 10 && (w == "" || digit(w[0]) < 10 || w[0] == '-' || w[0] == '+')
+	if looksSecret(w) || !number && !resembles(w, p.command.words()) {
 		return hidden
 	}
 	return w
@@ -108,12 +110,12 @@ func (p *parser) compAlgo() error {
 }
 
 // key returns the key that a word is or stands for.
-func (p *parser) key(algo, word string) (netlinkx.Key, error) {
+func (p *parser) key(kind, word string) (netlinkx.Key, error) {
 	if strings.HasPrefix(word, "@") || strings.HasPrefix(word, "env:") {
 		return p.keyFrom(word)
 	}
 	p.out.KeyOnArgv = p.out.KeyOnArgv || word != ""
-	p.state.keys = append(p.state.keys, keyWord{algo, oddKey(word)})
+	p.state.keys = append(p.state.keys, keyWord{kind, oddKey(word)})
 	b, msg := keyBytes(word)
 	if msg != "" {
 		return netlinkx.Key{}, &Error{Code: codeWords, Text: "Error: argument \"" + hidden + "\" is wrong: " + msg}

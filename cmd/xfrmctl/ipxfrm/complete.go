@@ -33,6 +33,7 @@ func candidates(words []string) []string {
 		Device: func(string) (int32, error) { return 1, nil },
 		Key:    func(string) ([]byte, error) { return nil, nil },
 	})
+	p.completing = true
 	if err := p.findCommand(words); err != nil {
 		return subcommands(words)
 	}

@@ -47,7 +47,7 @@ var migrateStateKeywords = []keyword{
 	{name: "new-sel", values: "SELECTOR", ext: true, help: "new selector", parse: func(p *parser) error {
 		p.out.inherit.sel = false
 		if !p.more() {
-			p.expect(keywordNames(selectorWords())...)
+			p.expectKeywords(selectorWords())
 			return errIncomplete
 		}
 		p.family = netlinkx.FamilyUnspec
@@ -108,7 +108,7 @@ func (p *parser) finishMigrateState() error {
 	}
 	m.SA.Mark, m.SA.Family = s.mark, orIPv4(m.SA.Family)
 	m.NewFamily = netlinkx.FamilyOf(m.NewDst)
-	m.Encap, m.Offload, m.OutputMark = s.encap, s.finishOffload(), s.outputMark
+	m.Encap, m.Offload, m.OutputMark = s.encap, s.finishOffload(), setMark(s.outputMark)
 	m.MTimerThresh, m.NATKeepalive = s.mapping, s.keepalive
 	return nil
 }

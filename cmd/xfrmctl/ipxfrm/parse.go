@@ -54,12 +54,11 @@ func (p *parser) findCommand(args []string) error {
 	words := p.words
 	if len(words) == 0 {
 		words = []string{"list"}
-		p.expect(commandNames(object)...)
 	}
 	c, n := findCommand(object, words)
 	if c == nil {
 		e := p.fail(codeWords, "Command \"%s\" is unknown, try \"xfrmctl "+object+" help\".", words[0])
-		e.Suggest = nearest(words[0], commandNames(object))
+		e.Suggest = nearestCommand(words[0], commandNames(object))
 		return e
 	}
 	if c.name() == "help" {
@@ -96,6 +95,16 @@ func commandNames(object string) []string {
 	return names
 }
 
+// nearestCommand suggests a command, also to who wrote half of one.
+func nearestCommand(word string, names []string) string {
+	for _, n := range names {
+		if word != "" && strings.HasPrefix(n, word+" ") {
+			return n
+		}
+	}
+	return nearest(word, names)
+}
+
 // body parses what follows the command.
 func (p *parser) body() error {
 	c := p.command
@@ -119,7 +128,9 @@ func (p *parser) body() error {
 			return err
 		}
 	}
-	p.expect(c.words()...)
+	if p.completing {
+		p.expect(c.words()...)
+	}
 	if c.finish == nil {
 		return nil
 	}

@@ -18,8 +18,9 @@ type parser struct {
 	family  netlinkx.Family // known so far, zero for none
 	seen    []string        // keywords that may come once, and have
 	keyEnd  int             // position behind the last algorithm, 0 for none
-	// expected collects what may stand where the words end, for completion.
-	expected []string
+	// expected collects what may stand where the words end, if completing.
+	expected   []string
+	completing bool
 
 	// What is being filled by keywords that appear in several commands.
 	id       *idWords
@@ -50,15 +51,22 @@ func (p *parser) last() string { return p.words[p.pos-1] }
 
 // expect notes what may come next, if this is where the words end.
 func (p *parser) expect(words ...string) {
-	if !p.more() {
+	if p.completing && !p.more() {
 		p.expected = append(p.expected, words...)
+	}
+}
+
+// expectKeywords is expect for the names of a list.
+func (p *parser) expectKeywords(list []keyword) {
+	if p.completing {
+		p.expect(keywordNames(list)...)
 	}
 }
 
 // value takes the next word, which a value of the kind meta must be.
 func (p *parser) value(meta string) (string, error) {
 	if !p.more() {
-		if k, ok := kinds[meta]; ok {
+		if k, ok := kinds[meta]; ok && p.completing {
 			p.expect(k.names()...)
 		}
 		return "", errIncomplete
@@ -89,7 +97,7 @@ func (p *parser) accept(word string) bool {
 // acceptKeyword takes the next word if it is in the list.
 func (p *parser) acceptKeyword(list []keyword) *keyword {
 	if !p.more() {
-		p.expect(keywordNames(list)...)
+		p.expectKeywords(list)
 		return nil
 	}
 	k := findKeyword(list, p.peek())
@@ -180,7 +188,9 @@ func (p *parser) flags(meta, msg string, v, limit uint32) (uint32, error) {
 		v |= bit
 		p.pos++
 	}
-	p.expect(k.names()...)
+	if p.completing {
+		p.expect(k.names()...)
+	}
 	return v, nil
 }
 

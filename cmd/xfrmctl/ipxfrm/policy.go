@@ -127,8 +127,8 @@ func (p *parser) parseTemplate() error {
 	t.Family = p.family
 	p.template = &t
 	if !p.more() {
-		p.expect(keywordNames(idKeywords)...)
-		p.expect(keywordNames(templateKeywords)...)
+		p.expectKeywords(idKeywords)
+		p.expectKeywords(templateKeywords)
 		return errIncomplete
 	}
 	for hasID := false; ; hasID = true {
@@ -139,7 +139,7 @@ func (p *parser) parseTemplate() error {
 			break
 		}
 		if !p.more() {
-			p.expect(keywordNames(idKeywords)...)
+			p.expectKeywords(idKeywords)
 			break
 		}
 		if err := p.templateID(&t); err != nil {

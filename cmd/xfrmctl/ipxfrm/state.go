@@ -71,7 +71,7 @@ func (p *parser) finishSA() error {
 	}
 	sa.Mode, sa.ReqID, sa.Seq = s.mode, s.reqID, s.seq
 	sa.ReplayWindow = s.window
-	sa.Mark, sa.OutputMark = s.mark, s.outputMark
+	sa.Mark, sa.OutputMark = s.mark, setMark(s.outputMark)
 	sa.ExtraFlags = netlinkx.SAExtraFlags(s.extraFlags)
 	sa.IfID, sa.PCPU, sa.Encap = s.ifID, s.pcpu, s.encap
 	sa.Offload = s.finishOffload()
@@ -255,6 +255,15 @@ func (p *parser) finishRange() error {
 // a bit that counts is left out.
 func lookupMark(m netlinkx.Mark) netlinkx.Mark {
 	if m.Value&m.Mask == 0 {
+		return netlinkx.Mark{}
+	}
+	return m
+}
+
+// setMark returns the mark to set on packets. ip sends a mask without a value,
+// which the kernel ignores.
+func setMark(m netlinkx.Mark) netlinkx.Mark {
+	if m.Value == 0 {
 		return netlinkx.Mark{}
 	}
 	return m

@@ -61,7 +61,7 @@ func (p *parser) saDir() error {
 // family than those before; the later ones must be of its family.
 func (p *parser) saSelector() error {
 	if !p.more() {
-		p.expect(keywordNames(selectorWords())...)
+		p.expectKeywords(selectorWords())
 		return errIncomplete
 	}
 	p.family = netlinkx.FamilyUnspec

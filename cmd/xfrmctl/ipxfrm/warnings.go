@@ -9,7 +9,7 @@ import (
 
 // keyWord is what warnings need to know of a key word, without the key.
 type keyWord struct {
-	algo string
+	kind string // the keyword in front of it
 	odd  string // what is odd about it, or ""
 }
 
@@ -43,7 +43,7 @@ func (p *parser) saWarnings() []string {
 	var list []string
 	for _, k := range p.state.keys {
 		if k.odd != "" {
-			list = append(list, fmt.Sprintf("the key of %s %s", printable(k.algo), k.odd))
+			list = append(list, fmt.Sprintf("the key of %s %s", k.kind, k.odd))
 		}
 	}
 	sa := p.out.SA
@@ -69,12 +69,4 @@ func (p *parser) saWarnings() []string {
 		list = append(list, "anti-replay is off: no replay-window (say dir out if the SA is outbound)")
 	}
 	return list
-}
-
-// printable returns the name of an algorithm as a warning may show it.
-func printable(name string) string {
-	if looksSecret(name) {
-		return hidden
-	}
-	return name
 }
