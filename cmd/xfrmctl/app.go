@@ -85,7 +85,7 @@ func (e *env) dispatch(words []string) error {
 // runApp runs the words after the global options through the command tree.
 func (e *env) runApp(words []string) error {
 	if len(words) == 0 {
-		_ = e.help(nil)
+		_ = e.printHelp(e.stderr)
 		return &exitError{code: exitArgument}
 	}
 	c := findCommand(words[0])

@@ -100,6 +100,9 @@ func (e *env) candidates(words []string) []string {
 	if len(rest) > 2 && rest[len(rest)-2] == "dev" {
 		return matching(deviceNames(), last)
 	}
+	if c := findCommand(rest[0]); c != nil && c.name == "iface" && len(rest) == 3 && rest[1] != "add" {
+		return matching(deviceNames(), last)
+	}
 	return matching(commandWords(rest), last)
 }
 
