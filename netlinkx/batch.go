@@ -232,6 +232,9 @@ func (ch *chunk) verdict(m message, res *BatchResult) error {
 func (ch *chunk) overrun(ctx context.Context, res *BatchResult) error {
 	c := ch.b.c
 	known := map[int]bool{}
+	for _, f := range res.Failed { // refused before the loss
+		known[f.Index-ch.first] = true
+	}
 	seq := c.nextSeq(1)
 	probe, err := AppendRequest(nil, GetSADInfo(), seq, 0)
 	if err != nil {
