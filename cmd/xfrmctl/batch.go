@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -17,9 +16,6 @@ import (
 // batchChunk is how many commands are sent before their answers are looked at:
 // what may still be applied after a failing line when there is no --force.
 const batchChunk = 512
-
-// batchGCPercent lets the heap grow to some 40 MB between collections.
-const batchGCPercent = 800
 
 // batchRun is a batch file under way. Memory does not grow with the file.
 type batchRun struct {
@@ -51,9 +47,6 @@ func (e *env) batch(name string) error {
 		defer f.Close()
 		src = f
 	}
-	// Lines make garbage and little that stays: collect less often than for
-	// a heap of a few MB.
-	defer debug.SetGCPercent(debug.SetGCPercent(batchGCPercent))
 	b := &batchRun{e: e, name: label, r: newBatchReader(src), src: src}
 	err := b.run()
 	if !e.opts.quiet {
