@@ -50,9 +50,9 @@ func visibleNamespaces() []netlinkx.NetNS {
 	return out
 }
 
-// NamespaceNames returns names of namespaces (those in /run/netns, else the path of
-// a process that is in it) by the ids
-// under which this namespace knows them: what Link.ContextID holds.
+// NamespaceNames names the namespaces that can be seen (by /run/netns, else by
+// a process in it) by the ids under which this namespace knows them: what
+// Link.ContextID holds.
 func (c *Conn) NamespaceNames(ctx context.Context) (map[int32]string, error) {
 	names := make(map[int32]string)
 	for _, ns := range c.namespaces() {
