@@ -61,8 +61,8 @@ var authFacts = []algoFacts{
 // Compression algorithms.
 var compFacts = []algoFacts{
 	{name: "deflate", modules: "deflate"},
-	{name: "lzs", modules: "lzs"},
-	{name: "lzjh", modules: "lzjh"},
+	{name: "lzs"},
+	{name: "lzjh"},
 }
 
 func findAlgo(table []algoFacts, name string) *algoFacts {
@@ -193,6 +193,9 @@ func (u usedAlgo) noAlgo() string {
 	}
 	if s := u.icvFault(); s != "" {
 		return s + "; the kernel answers a wrong icv length like a missing algorithm"
+	}
+	if a.modules == "" {
+		return fmt.Sprintf("xfrm knows the name %s but linux has no such algorithm", a.name)
 	}
 	return fmt.Sprintf("xfrm knows %s but this kernel has no module for it, or may not load it; run: modprobe -a %s; see /proc/crypto", a.name, a.modules)
 }

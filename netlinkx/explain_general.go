@@ -10,6 +10,7 @@ import (
 var migrateRules = []rule{
 	{msgs: bothMigrate, errno: syscall.ENOPROTOOPT, hint: "this kernel was built without CONFIG_XFRM_MIGRATE"},
 	{words: "missing required migrate", hint: "a migration names at least one sa: old and new addresses, protocol, mode and reqid"},
+	{msgs: []MsgType{MsgMigrate}, errno: syscall.ERANGE, hint: "a migration names at least one sa: old and new addresses, protocol, mode and reqid"},
 	{words: "number of sas to migrate", hint: "a migration moves 1 to 6 SAs"},
 	{words: "migrate cannot be null", hint: "all four addresses of every entry must be given and must not be unspecified"},
 	{words: "migrate must be unique", hint: "two entries name the same old addresses, protocol, mode and reqid"},

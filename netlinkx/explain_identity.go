@@ -65,7 +65,7 @@ func saySAMissing(f *failure) string {
 		parts = append(parts, "an sa with a direction is updated only with the same one")
 	}
 	if swapped := SPI(bits.ReverseBytes32(uint32(id.SPI))); id.Proto.HasSPI() && swapped != id.SPI {
-		parts = append(parts, fmt.Sprintf("if the spi came from a little-endian program it is %s", swapped))
+		parts = append(parts, fmt.Sprintf("in the other byte order this spi is %s", swapped))
 	}
 	words := "state list proto " + id.Proto.String()
 	if id.Dst.IsValid() {

@@ -71,6 +71,7 @@ var migrateCases = []hintCase{
 	{"not built in", MigratePolicy(&Migrate{}), syscall.ENOPROTOOPT, "", "", []string{"CONFIG_XFRM_MIGRATE"}},
 	{"state: not built in", MigrateSA(&MigrateState{}), syscall.ENOPROTOOPT, "XFRM_MSG_MIGRATE_STATE is not supported", "", []string{"CONFIG_XFRM_MIGRATE"}},
 	{"no entries", MigratePolicy(&Migrate{}), eINVAL, "Missing required MIGRATE attribute", "", []string{"at least one"}},
+	{"no entries, attribute refused", MigratePolicy(&Migrate{}), syscall.ERANGE, "Attribute failed policy validation", "MIGRATE", []string{"at least one"}},
 	{"too many entries", MigratePolicy(&Migrate{}), eINVAL, "Invalid number of SAs to migrate, must be 0 < num <= XFRM_MAX_DEPTH (6)", "", []string{"1 to 6"}},
 	{"null address", MigratePolicy(&Migrate{}), eINVAL, "Addresses in the MIGRATE attribute's list cannot be null", "", []string{"unspecified"}},
 	{"twins", MigratePolicy(&Migrate{}), eINVAL, "Entries in the MIGRATE attribute's list must be unique", "", []string{"two entries"}},

@@ -34,7 +34,7 @@ func sayPolicyTaken(f *failure) string {
 	if !ok {
 		return ""
 	}
-	return join("the kernel compared the selector (host bits beyond the prefix too), direction, type, mark and if_id: a policy has all of them; priority and templates do not distinguish",
+	return join("the kernel compared the selector (host bits beyond the prefix too), direction, type, mark and if_id, and one policy has the same; priority and templates do not distinguish",
 		"`policy update` replaces it", listPolicies(id))
 }
 

@@ -22,6 +22,7 @@ var algoCases = []hintCase{
 	{"auth_trunc: name", AddSA(testSA(pair("cbc(aes)", 16, "hmac(sha3-256)", 128))), syscall.ENOSYS, "Requested AUTH_TRUNC algorithm not found", "", []string{`AUTH_TRUNC algorithm "hmac(sha3-256)"`}},
 	{"auth: name", AddSA(testSA(func(sa *SA) { sa.AEAD, sa.Auth, sa.Crypt = nil, &Algo{Name: "x"}, &Algo{Name: "y"} })), syscall.ENOSYS, "Requested AUTH algorithm not found", "", []string{`AUTH algorithm "x"`, "hmac(sha256)"}},
 	{"comp: module", AddSA(testSA(func(sa *SA) { sa.AEAD, sa.Comp, sa.Proto = nil, &Algo{Name: "deflate"}, ProtoComp })), syscall.ENOSYS, "Requested COMP algorithm not found", "", []string{"modprobe -a deflate"}},
+	{"comp: never", AddSA(testSA(func(sa *SA) { sa.AEAD, sa.Comp, sa.Proto = nil, &Algo{Name: "lzs"}, ProtoComp })), syscall.ENOSYS, "Requested COMP algorithm not found", "", []string{"linux has no such algorithm"}},
 	{"no text: each algorithm", AddSA(testSA(pair("foo", 16, "bar", 128))), syscall.ENOSYS, "", "", []string{`"bar"`, `"foo"`}},
 	{"template missing", AddSA(testSA(pair("cbc(aes)", 16, "hmac(sha256)", 128))), syscall.ENOENT, "Kernel was unable to initialize cryptographic operations", "", []string{"fips", "modprobe -a hmac crypto-sha256 authenc cbc echainiv"}},
 	{"template missing, no text", AddSA(testSA()), syscall.ENOENT, "", "", []string{"modprobe -a gcm seqiv"}},

@@ -320,6 +320,36 @@ func TestMonitorContext(t *testing.T) {
 	}
 }
 
+// deaf is a transport whose Close does not end a Recv that waits.
+type deaf struct{ netlinkx.Transport }
+
+func (deaf) Close() error { return nil }
+
+func TestMonitorCloseDeaf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := &netlinkxtest.Kernel{}
+		m, err := netlinkx.NewMonitor(&netlinkx.MonitorConfig{Dial: func(g []netlinkx.Group) (netlinkx.Transport, error) {
+			c, err := k.DialMonitor(g)
+			return deaf{c}, err
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() {
+			_, err := m.Next(context.Background())
+			done <- err
+		}()
+		synctest.Wait()
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := <-done; !errors.Is(err, os.ErrClosed) {
+			t.Errorf("Next: %v", err)
+		}
+	})
+}
+
 func TestMonitorClose(t *testing.T) {
 	tests := []struct {
 		name   string

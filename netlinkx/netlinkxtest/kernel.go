@@ -1,6 +1,7 @@
 package netlinkxtest
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -154,44 +155,46 @@ func (c *conn) Send(b []byte) error {
 // Recv waits for a datagram.
 func (c *conn) Recv(b []byte) (int, error) {
 	for {
-		n, wait, err := c.try(b)
-		if wait == 0 || err != nil {
+		n, deadline, err := c.try(b)
+		if err != errWait {
 			return n, err
 		}
-		timer := time.NewTimer(wait)
+		var expired <-chan time.Time // never, without a deadline
+		if !deadline.IsZero() {
+			timer := time.NewTimer(time.Until(deadline))
+			defer timer.Stop()
+			expired = timer.C
+		}
 		select {
 		case <-c.wake:
-		case <-timer.C:
+		case <-expired:
 		}
-		timer.Stop()
 	}
 }
 
-// try reads without waiting, or says how long there is to wait.
-func (c *conn) try(b []byte) (n int, wait time.Duration, err error) {
+var errWait = errors.New("nothing queued")
+
+// try reads without waiting; errWait when it would have to, until the deadline.
+func (c *conn) try(b []byte) (n int, deadline time.Time, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	wait = time.Hour
-	if !c.deadline.IsZero() {
-		wait = time.Until(c.deadline)
-	}
 	switch {
 	case c.closed:
-		return 0, 0, fmt.Errorf("receive: %w", net.ErrClosed)
-	case wait <= 0:
-		return 0, 0, os.ErrDeadlineExceeded
+		return 0, c.deadline, fmt.Errorf("receive: %w", net.ErrClosed)
+	case !c.deadline.IsZero() && !time.Now().Before(c.deadline):
+		return 0, c.deadline, os.ErrDeadlineExceeded
 	case len(c.queue) == 0:
-		return 0, wait, nil
+		return 0, c.deadline, errWait
 	}
 	d := c.queue[0]
 	c.queue = c.queue[1:]
 	if d.fail != nil {
-		return 0, 0, d.fail
+		return 0, c.deadline, d.fail
 	}
 	if len(d.b) > len(b) {
-		return 0, 0, fmt.Errorf("receive: datagram of %d bytes, room for %d", len(d.b), len(b))
+		return 0, c.deadline, fmt.Errorf("receive: datagram of %d bytes, room for %d", len(d.b), len(b))
 	}
-	return copy(b, d.b), 0, nil
+	return copy(b, d.b), c.deadline, nil
 }
 
 // SetDeadline ends a Recv that waits, like that of a socket.
