@@ -40,6 +40,11 @@ func getSelector(msg MsgType, p []byte, s *Selector) error {
 		IfIndex: int32(host.Uint32(p[selIfIndex:])),
 		User:    host.Uint32(p[selUser:]),
 	}
+	return getPrefixes(msg, p, f, s)
+}
+
+// getPrefixes reads the addresses of a selector as those of family f.
+func getPrefixes(msg MsgType, p []byte, f Family, s *Selector) error {
 	if f.Bits() == 0 {
 		return nil
 	}
@@ -118,7 +123,20 @@ func getSAInfo(msg MsgType, p []byte, sa *SA) error {
 	sa.Stats = SAStats{host.Uint32(p[saStats:]), host.Uint32(p[saStats+4:]), host.Uint32(p[saStats+8:])}
 	sa.Seq, sa.ReqID = host.Uint32(p[saSeq:]), host.Uint32(p[saReqID:])
 	sa.Mode, sa.ReplayWindow, sa.Flags = Mode(p[saMode]), uint32(p[saWindow]), SAFlags(p[saFlags])
-	return getSelector(msg, p[saSel:], &sa.Selector)
+	if err := getSelector(msg, p[saSel:], &sa.Selector); err != nil {
+		return err
+	}
+	return getLarvalSelector(msg, p[saSel:], sa)
+}
+
+// getLarvalSelector reads the addresses of a selector without a family: the
+// kernel leaves it out for SAs that it made itself, on ALLOCSPI or for want of
+// one (xfrm_find_acq, xfrm_init_tempstate).
+func getLarvalSelector(msg MsgType, p []byte, sa *SA) error {
+	if sa.Selector.Family != FamilyUnspec || p[selDstLen]|p[selSrcLen] == 0 {
+		return nil
+	}
+	return getPrefixes(msg, p, sa.Family, &sa.Selector)
 }
 
 // largeReplay reports whether the replay state travels in XFRMA_REPLAY_ESN_VAL.

@@ -23,6 +23,8 @@ type Mark struct{ Value, Mask uint32 }
 // Selector says which traffic an SA or policy is for. The zero Selector has
 // no family; the kernel gives an SA's the family of the SA unless
 // FlagAFUnspec is set. Host bits of prefixes are kept as given.
+// The kernel reports the selectors of larval SAs without a family; their
+// prefixes are of the SA's.
 type Selector struct {
 	Family  Family
 	Src     netip.Prefix
