@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"io"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -67,3 +68,56 @@ func (a *ackLast) Send(b []byte) error {
 }
 
 func (a *ackLast) Recv(b []byte) (int, error) { return copy(b, a.ack), nil }
+
+// What an SA of a list costs: reading, matching, printing.
+func BenchmarkListSA(b *testing.B) {
+	for _, opts := range []string{"", "-j"} {
+		b.Run("options="+opts, func(b *testing.B) {
+			e := newEnv(context.Background(), strings.NewReader(""), io.Discard, io.Discard)
+			e.dial = func(cfg *netlinkx.Config) (*netlinkx.Conn, error) {
+				cfg.Dial = func() (netlinkx.Transport, error) { return &longDump{left: b.N}, nil }
+				return netlinkx.Dial(cfg)
+			}
+			b.ReportAllocs()
+			if code := e.main(strings.Fields(opts + " state list")); code != 0 {
+				b.Fatalf("exit code %d", code)
+			}
+		})
+	}
+}
+
+// longDump answers with many SAs, 32 KiB in each datagram.
+type longDump struct {
+	left int
+	one  []byte
+	seq  []byte
+}
+
+func (d *longDump) Close() error                { return nil }
+func (d *longDump) SetDeadline(time.Time) error { return nil }
+
+func (d *longDump) Send(b []byte) error {
+	d.seq = append(d.seq, b[8:12]...)
+	sa := netlinkx.NewSA()
+	sa.Src, sa.Dst = netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+	sa.SPI, sa.Proto, sa.Mode, sa.ReqID, sa.ReplayWindow = 0x1000, netlinkx.ProtoESP, netlinkx.ModeTunnel, 7, 32
+	sa.AEAD = &netlinkx.AEAD{Name: "rfc4106(gcm(aes))", Key: netlinkx.NewKey(make([]byte, 20)), ICVBits: 128}
+	sa.Replay = &netlinkx.ReplayState{}
+	m, err := netlinkx.AppendRequest(nil, netlinkx.AddSA(sa), 0, 2)
+	copy(m[8:], d.seq)
+	d.one = m
+	return err
+}
+
+func (d *longDump) Recv(b []byte) (int, error) {
+	if d.left == 0 {
+		end := []byte{20, 0, 0, 0, 3, 0, 2, 0}
+		end = append(append(end, d.seq...), make([]byte, 8)...)
+		return copy(b, end), nil
+	}
+	n := 0
+	for ; d.left > 0 && n+len(d.one) <= 32<<10; d.left-- {
+		n += copy(b[n:], d.one)
+	}
+	return n, nil
+}
