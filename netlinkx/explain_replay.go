@@ -25,7 +25,7 @@ var replayRules = []rule{
 
 func sayESNWindow(f *failure) string {
 	if sa := f.sa(); sa != nil && sa.Dir == DirUnset {
-		return "esn needs a window when the sa has no direction: give replay-window N, or dir out for an outbound sa"
+		return "esn needs a window when the sa has no direction: give replay-window N, or dir out for an outbound sa (linux 6.10)"
 	}
 	return "esn needs a window to guess the upper half of sequence numbers: give replay-window N"
 }
