@@ -26,8 +26,7 @@ func listSAs(id SAID) string {
 	return run(words)
 }
 
-// updateSA is how an SA that exists is changed; the rest of the line is the
-// caller's.
+// deleteSA deletes the SA that id names.
 func deleteSA(id SAID) string {
 	words := "state delete"
 	if id.Src.IsValid() {
