@@ -1,0 +1,78 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/xfrmctl/xfrmctl/netlinkx"
+)
+
+// show prints what there is after the pings, and compares the SAs' counters
+// with what was sent.
+func (r *runner) show(ctx context.Context) error {
+	if err := r.showLinks(); err != nil {
+		return err
+	}
+	for side, end := range r.ends {
+		sas, err := end.SAs(ctx)
+		if err != nil {
+			return fmt.Errorf("%s: %w", sideNames[side], err)
+		}
+		r.out.sas(side, sas)
+		for _, s := range checkSAs(r.want[side], r.packets, sas) {
+			r.faults = append(r.faults, sideNames[side]+": "+s)
+		}
+	}
+	for side, ns := range r.ns {
+		nonzero, counted := xfrmErrors(ns)
+		r.out.kernelErrors(side, nonzero, counted)
+	}
+	return nil
+}
+
+func (r *runner) showLinks() error {
+	t := r.out.table("side", "interface", "if_id", "mtu", "received", "sent", "errors")
+	for side, n := range r.nets {
+		for _, tun := range r.tunnels {
+			if tun.name == "" {
+				continue
+			}
+			s, err := n.stats(tun.name)
+			if err != nil {
+				return fmt.Errorf("%s: %w", sideNames[side], err)
+			}
+			t.row(sideNames[side], tun.name, fmt.Sprintf("%#x", tun.ifID), s.mtu, s.rx, s.tx, s.rxErrors+s.txErrors+s.collisions)
+		}
+	}
+	t.end()
+	return nil
+}
+
+// xfrmErrors returns the kernel's counters of IPsec errors that are not zero,
+// and whether it counts at all (CONFIG_XFRM_STATISTICS).
+func xfrmErrors(ns *Namespace) (nonzero []string, counted bool) {
+	var text []byte
+	err := ns.Do(func() (err error) {
+		text, err = os.ReadFile("/proc/thread-self/net/xfrm_stat")
+		return err
+	})
+	if err != nil {
+		return nil, false
+	}
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Fields(line); len(f) == 2 && f[1] != "0" {
+			nonzero = append(nonzero, f[0]+" "+f[1])
+		}
+	}
+	return nonzero, true
+}
+
+// direction is how an SA's direction shows.
+func direction(sa *netlinkx.SA) string {
+	if sa.Dir == netlinkx.DirUnset {
+		return "-"
+	}
+	return sa.Dir.String()
+}
