@@ -36,8 +36,6 @@ func commands() []command {
 		{name: "xfrm", args: "OBJECT [COMMAND ARGS]", usage: "the same three, for those who are used to `ip xfrm`",
 			grammar: true, complete: ipxfrm.Complete, help: func() string { return ipxfrm.Usage("") }, run: (*env).xfrm},
 		{name: "iface", args: "COMMAND ARGS", usage: "XFRM interfaces", complete: ifaceComplete, help: ifaceUsage, run: (*env).iface},
-		{name: "demo", args: "[-j]", usage: "show it at work in namespaces that are thrown away",
-			complete: func([]string) []string { return []string{"-j", "-p"} }, help: demoUsage, run: (*env).demo},
 		{name: "completion", args: "bash|zsh|fish", usage: "print a completion script",
 			complete: func([]string) []string { return []string{"bash", "zsh", "fish"} }, run: (*env).completion},
 		{name: "man", usage: "print the man page (roff)", run: (*env).man},
@@ -117,8 +115,7 @@ func unknownObject(word string) error {
 	return err
 }
 
-// app is the command tree for the library that prints help and man pages and
-// runs it. The words of commands are not its business: the grammar's.
+// app is the command tree for the library that prints help and runs it. The words of commands are not its business: the grammar's.
 func (e *env) app(out io.Writer) *cli.App {
 	app := &cli.App{
 		Name:            "xfrmctl",
@@ -152,13 +149,18 @@ func (e *env) app(out io.Writer) *cli.App {
 	return app
 }
 
-// appFlags shows the global options in help and man page. They are parsed by
-// parseOptions before the library sees any word.
-func appFlags() []cli.Flag {
-	short := map[string]string{
+// shortOptions are the forms in which options are mostly written.
+func shortOptions() map[string]string {
+	return map[string]string{
 		"family": "f", "stats": "s", "oneline": "o", "timestamp": "t", "tshort": "ts", "batch": "b", "json": "j",
 		"pretty": "p", "netns": "n", "rcvbuf": "rc", "verbose": "v", "Version": "V",
 	}
+}
+
+// appFlags shows the global options in help and man page. They are parsed by
+// parseOptions before the library sees any word.
+func appFlags() []cli.Flag {
+	short := shortOptions()
 	var flags []cli.Flag
 	for _, o := range optionTable {
 		if o.usage == "" || o.name == "v" || o.name == "version" {

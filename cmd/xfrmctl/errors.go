@@ -71,7 +71,7 @@ func hintOf(err error) string {
 	case errors.As(err, &exit) && exit.hint != "":
 		return exit.hint
 	case errors.As(err, &words) && words.Suggest != "":
-		return "did you mean " + words.Suggest + "?"
+		return fmt.Sprintf("did you mean %q?", words.Suggest)
 	case errors.As(err, &kernel):
 		return kernel.Hint
 	case errors.Is(err, context.Canceled):

@@ -7,27 +7,45 @@ import (
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/ipxfrm"
 )
 
-// man prints the man page: options and objects from the command tree, the
-// words of state, policy and monitor from the grammar, exit codes and files
-// from here.
+// man prints the man page: options and objects from their tables, the words of
+// state, policy, monitor and iface from the grammars, the rest from mantext.go.
 func (e *env) man([]string) error {
-	app := e.app(e.stdout)
-	app.Description = manDescription
-	page, err := app.ToManWithSection(8)
-	if err != nil {
-		return err
-	}
 	var b strings.Builder
-	b.WriteString(page)
-	for _, sec := range append(ipxfrm.ManSections(), ifaceManSections()...) {
-		writeSection(&b, &sec)
+	b.WriteString(manHead)
+	b.WriteString(".SH OPTIONS\n")
+	for i := range optionTable {
+		if o := &optionTable[i]; o.usage != "" && o.name != "v" {
+			writeTerm(&b, optionTerm(o), upperFirst(strings.ReplaceAll(o.usage, "`", ""))+".")
+		}
+	}
+	b.WriteString(".SH OBJECTS\n")
+	for _, c := range commands() {
+		if !c.hidden {
+			name := c.name
+			if c.alias != "" {
+				name += ", " + c.alias
+			}
+			writeTerm(&b, strings.TrimSpace(name+" "+c.args), upperFirst(c.usage)+".")
+		}
+	}
+	for _, s := range append(ipxfrm.ManSections(), ifaceManSections()...) {
+		writeSection(&b, &s)
 	}
 	b.WriteString(manTail)
-	_, err = e.stdout.WriteString(b.String())
+	_, err := e.stdout.WriteString(b.String())
 	return err
 }
 
-// writeSection writes a section of the grammar as roff.
+// optionTerm returns an option as the page names it.
+func optionTerm(o *option) string {
+	term := "-" + o.name
+	if short := shortOptions()[o.name]; short != "" {
+		term = "-" + short + ", " + term
+	}
+	return strings.TrimSpace(term + " " + o.arg)
+}
+
+// writeSection writes a section of a grammar as roff.
 func writeSection(b *strings.Builder, s *ipxfrm.ManSection) {
 	fmt.Fprintf(b, ".SH %s\n", strings.ToUpper(roff(s.Title)))
 	for i, t := range s.Text {
@@ -37,8 +55,12 @@ func writeSection(b *strings.Builder, s *ipxfrm.ManSection) {
 		b.WriteString(roff(t) + "\n")
 	}
 	for _, t := range s.Terms {
-		fmt.Fprintf(b, ".TP\n\\fB%s\\fP\n%s\n", roff(t.Term), roff(t.Text))
+		writeTerm(b, t.Term, t.Text)
 	}
+}
+
+func writeTerm(b *strings.Builder, term, text string) {
+	fmt.Fprintf(b, ".TP\n\\fB%s\\fP\n%s\n", roff(term), roff(text))
 }
 
 // roff escapes what means something to roff.
@@ -48,4 +70,11 @@ func roff(s string) string {
 		s = `\&` + s
 	}
 	return s
+}
+
+func upperFirst(s string) string {
+	if s == "" {
+		return ""
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
 }

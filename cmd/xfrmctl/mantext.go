@@ -1,9 +1,24 @@
 package main
 
-// manDescription is Markdown, as the library that makes the page wants it.
-const manDescription = `Takes the words of **ip xfrm**, with the same abbreviations, number forms, defaults and exit codes, and some of its own.
-Options come before the object; one dash or two, any unambiguous beginning, their value after a blank or **=**.
-Keys are hidden in all output unless **--show-keys** is given.`
+// manHead is roff: name, synopsis and description.
+const manHead = `.TH XFRMCTL 8
+.SH NAME
+xfrmctl \- IPsec on Linux: SAs, policies, events and XFRM interfaces
+.SH SYNOPSIS
+.B xfrmctl
+.RI [ OPTIONS ] " OBJECT " [ COMMAND " " ARGS ]
+.br
+.B xfrmctl
+.RB [ \-force ]
+.B \-batch
+.I FILE
+.SH DESCRIPTION
+Takes the words of
+.BR ip\-xfrm (8),
+with the same abbreviations, number forms, defaults and exit codes, and some of its own.
+Options come before the object: with one dash or two, as any beginning that is not another's, their value after a blank or =.
+Keys are hidden in all output unless \-\-show\-keys is given.
+`
 
 // manTail is roff: what the command tree and the grammar do not know.
 const manTail = `.SH KEYS

@@ -242,7 +242,7 @@ func TestDryRun(t *testing.T) {
 
 func TestComplete(t *testing.T) {
 	tests := []struct{ words, want string }{
-		{"", "completion help iface man"},
+		{"comp", "completion"},
 		{"st", "state"},
 		{"--sh", "--show-keys"},
 		{"-f", ""},
