@@ -36,6 +36,8 @@ func commands() []command {
 		{name: "xfrm", args: "OBJECT [COMMAND ARGS]", usage: "the same three, for those who are used to `ip xfrm`",
 			grammar: true, complete: ipxfrm.Complete, help: func() string { return ipxfrm.Usage("") }, run: (*env).xfrm},
 		{name: "iface", args: "COMMAND ARGS", usage: "XFRM interfaces", complete: ifaceComplete, help: ifaceUsage, run: (*env).iface},
+		{name: "demo", args: "[-j]", usage: "show it at work in namespaces that are thrown away",
+			complete: func([]string) []string { return []string{"-j", "-p"} }, help: demoUsage, run: (*env).demo},
 		{name: "completion", args: "bash|zsh|fish", usage: "print a completion script",
 			complete: func([]string) []string { return []string{"bash", "zsh", "fish"} }, run: (*env).completion},
 		{name: "man", usage: "print the man page (roff)", run: (*env).man},
