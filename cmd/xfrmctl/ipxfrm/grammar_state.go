@@ -64,7 +64,10 @@ var (
 	}}
 	pcpuWord = keyword{name: "pcpu-num", values: "CPU", help: "the CPU that the SA serves", parse: func(p *parser) error {
 		v, err := p.number32("CPU", "value after \"pcpu-num\" is invalid")
-		p.state.pcpu = netlinkx.Opt[uint32]{V: v, Valid: err == nil && v != noCPU}
+		p.state.pcpu = netlinkx.Opt[uint32]{}
+		if v != noCPU {
+			p.state.pcpu = netlinkx.Some(v)
+		}
 		return err
 	}}
 	outputMarkWord = keyword{name: "output-mark", values: "MARK [ mask MASK ]", help: "set on packets after they were transformed; 0 sets none", parse: (*parser).outputMark}

@@ -224,10 +224,10 @@ var limitKeywords = []keyword{
 	limitKeyword("time-hard", "SECONDS", "since it was added", func(l *netlinkx.Limits) *uint64 { return &l.HardAdd }),
 	limitKeyword("time-use-soft", "SECONDS", "since it was first used", func(l *netlinkx.Limits) *uint64 { return &l.SoftUse }),
 	limitKeyword("time-use-hard", "SECONDS", "since it was first used", func(l *netlinkx.Limits) *uint64 { return &l.HardUse }),
-	limitKeyword("byte-soft", "BYTES", "", func(l *netlinkx.Limits) *uint64 { return &l.SoftBytes }),
-	limitKeyword("byte-hard", "BYTES", "0 is reached by the first packet", func(l *netlinkx.Limits) *uint64 { return &l.HardBytes }),
-	limitKeyword("packet-soft", "COUNT", "", func(l *netlinkx.Limits) *uint64 { return &l.SoftPackets }),
-	limitKeyword("packet-hard", "COUNT", "0 is reached by the first packet", func(l *netlinkx.Limits) *uint64 { return &l.HardPackets }),
+	limitKeyword("byte-soft", "BYTES", "bytes that it carried", func(l *netlinkx.Limits) *uint64 { return &l.SoftBytes }),
+	limitKeyword("byte-hard", "BYTES", "bytes that it carried; 0 is reached by the first packet", func(l *netlinkx.Limits) *uint64 { return &l.HardBytes }),
+	limitKeyword("packet-soft", "COUNT", "packets that it carried", func(l *netlinkx.Limits) *uint64 { return &l.SoftPackets }),
+	limitKeyword("packet-hard", "COUNT", "packets that it carried; 0 is reached by the first packet", func(l *netlinkx.Limits) *uint64 { return &l.HardPackets }),
 }
 
 func limitKeyword(name, meta, help string, field func(*netlinkx.Limits) *uint64) keyword {
