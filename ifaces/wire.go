@@ -20,7 +20,6 @@ const (
 const (
 	iflaIfname     = 3
 	iflaMTU        = 4
-	iflaLink       = 5
 	iflaOperstate  = 16
 	iflaLinkinfo   = 18
 	iflaNetNSPID   = 19
