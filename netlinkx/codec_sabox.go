@@ -35,7 +35,7 @@ func (x *saBox) decode(msg MsgType, p []byte, size int) (*SA, error) {
 	if err != nil {
 		return nil, err
 	}
-	*x = saBox{bitmap: x.bitmap}
+	x.sa, x.nkeys, x.used = SA{}, 0, 0 // the rest is reached through sa alone
 	if err := getSAInfo(msg, fixed, &x.sa); err != nil {
 		return nil, err
 	}

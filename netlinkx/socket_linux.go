@@ -18,7 +18,7 @@ import (
 type nlSocket struct {
 	c   *netlink.Conn
 	raw syscall.RawConn
-	oob []byte
+	oob []byte // for the sender's namespace; nil if that is not asked for
 }
 
 // openSocket opens a NETLINK_XFRM socket in ns that belongs to the groups.
@@ -36,7 +36,7 @@ func openSocket(ns NetNS, readBuffer int, groups []Group, allNSID bool) (*nlSock
 	if err != nil {
 		return nil, newDialError(err)
 	}
-	s := &nlSocket{c: c, oob: make([]byte, unix.CmsgSpace(4))}
+	s := &nlSocket{c: c}
 	if err := s.setup(readBuffer, groups, allNSID); err != nil {
 		c.Close()
 		return nil, err
@@ -60,6 +60,7 @@ func (s *nlSocket) setup(readBuffer int, groups []Group, allNSID bool) (err erro
 		if err := s.c.SetOption(netlink.ListenAllNSID, true); err != nil {
 			return newDialError(fmt.Errorf("listen to all namespaces: %w", err))
 		}
+		s.oob = make([]byte, unix.CmsgSpace(4))
 	}
 	for _, g := range groups {
 		if err := s.c.JoinGroup(uint32(g)); err != nil {
@@ -93,6 +94,32 @@ func (s *nlSocket) send(b []byte) (err error) {
 }
 
 func (s *nlSocket) recv(b []byte) (n int, nsid Opt[int32], err error) {
+	if s.oob != nil {
+		return s.recvNSID(b)
+	}
+	var from uint32
+	rerr := s.raw.Read(func(fd uintptr) bool {
+		for {
+			n, from, err = recvNoWait(fd, b)
+			if err != unix.EINTR {
+				return err != unix.EAGAIN
+			}
+		}
+	})
+	if err := sysErr("receive", err, rerr); err != nil {
+		return 0, nsid, err
+	}
+	if from != 0 {
+		return 0, nsid, nil // not from the kernel
+	}
+	if n > len(b) {
+		return 0, nsid, errTruncated(len(b))
+	}
+	return n, nsid, nil
+}
+
+// recvNSID is recv with the namespace of the sender.
+func (s *nlSocket) recvNSID(b []byte) (n int, nsid Opt[int32], err error) {
 	var oobn, flags int
 	var from unix.Sockaddr
 	rerr := s.raw.Read(func(fd uintptr) bool {
@@ -110,9 +137,13 @@ func (s *nlSocket) recv(b []byte) (n int, nsid Opt[int32], err error) {
 		return 0, nsid, nil // not from the kernel
 	}
 	if flags&unix.MSG_TRUNC != 0 {
-		return 0, nsid, fmt.Errorf("netlink receive: datagram of more than %d bytes", len(b))
+		return 0, nsid, errTruncated(len(b))
 	}
 	return n, senderNSID(s.oob[:oobn]), nil
+}
+
+func errTruncated(room int) error {
+	return fmt.Errorf("netlink receive: datagram of more than %d bytes", room)
 }
 
 // senderNSID finds the namespace id in ancillary data (NETLINK_LISTEN_ALL_NSID).
