@@ -101,7 +101,11 @@ func (e *env) enterNetNS() error {
 	}
 	f, err := ns.Open()
 	if err != nil {
-		return &exitError{code: exitArgument, msg: fmt.Sprintf("cannot open network namespace %q: %v", e.opts.netns, bareError(err))}
+		msg := err.Error()
+		if bare := bareError(err); bare != err {
+			msg = fmt.Sprintf("cannot open network namespace %q: %v", e.opts.netns, bare)
+		}
+		return &exitError{code: exitArgument, msg: msg, err: err}
 	}
 	e.netnsFD = f
 	e.netns = netlinkx.NetNSFD(int(f.Fd()))

@@ -109,6 +109,9 @@ func (k *fakeKernel) newSA(typ netlinkx.MsgType, p []byte) syscall.Errno {
 // nameSA deletes or returns the SA that p names. One without an SPI has no name.
 func (k *fakeKernel) nameSA(typ netlinkx.MsgType, p []byte) (syscall.Errno, *netlinkxtest.Message) {
 	for i, sa := range k.sas {
+		if sa.SPI != netlinkx.SPI(binary.BigEndian.Uint32(p[16:])) {
+			continue
+		}
 		id := sa.ID()
 		if m := netlinkxtest.Object(netlinkx.GetSA(&id)); !bytes.Equal(m.Payload[:24], p[:24]) || sa.SPI == 0 {
 			continue
@@ -150,13 +153,9 @@ type result struct {
 // testKey is what env:KEY stands for.
 var testKey = "0x" + strings.Repeat("5c", 20)
 
-// runReading runs the program against k.
-func runReading(t *testing.T, k *fakeKernel, stdin io.Reader, args ...string) result {
-	t.Helper()
-	var out, errs bytes.Buffer
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	e := newEnv(ctx, stdin, &out, &errs)
+// testEnv is newEnv with k in place of the kernel.
+func testEnv(ctx context.Context, k *fakeKernel, stdin io.Reader, stdout, stderr io.Writer) *env {
+	e := newEnv(ctx, stdin, stdout, stderr)
 	e.getenv = func(name string) string { return map[string]string{"KEY": testKey}[name] }
 	e.dial = func(cfg *netlinkx.Config) (*netlinkx.Conn, error) {
 		cfg.Dial = k.Dial
@@ -167,7 +166,16 @@ func runReading(t *testing.T, k *fakeKernel, stdin io.Reader, args ...string) re
 		return netlinkx.NewMonitor(cfg)
 	}
 	e.devices.open = func() (linkConn, error) { return &fakeLinks{}, nil }
-	code := e.main(args)
+	return e
+}
+
+// runReading runs the program against k.
+func runReading(t *testing.T, k *fakeKernel, stdin io.Reader, args ...string) result {
+	t.Helper()
+	var out, errs bytes.Buffer
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	code := testEnv(ctx, k, stdin, &out, &errs).main(args)
 	if n := k.Open(); n != 0 {
 		t.Errorf("%d connections left open", n)
 	}

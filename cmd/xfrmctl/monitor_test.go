@@ -1,13 +1,20 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
+	"github.com/xfrmctl/xfrmctl/netlinkx/netlinkxtest"
 )
 
 // recorded returns the messages of a few requests, which have the form of the
@@ -89,5 +96,95 @@ func TestMonitorFileBad(t *testing.T) {
 	}
 	if got := runWords(t, newFakeKernel(), "monitor file /no/such"); got.Code != 255 {
 		t.Errorf("%+v", got)
+	}
+}
+
+// watched is a writer that others may look at.
+type watched struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (w *watched) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.b.Write(b)
+}
+
+func (w *watched) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.b.String()
+}
+
+// listening runs a monitor until it has printed lines, and then ends its
+// context, as a signal does.
+func listening(t *testing.T, k *fakeKernel, words string, lines int, events func()) result {
+	t.Helper()
+	var out, errs watched
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	e := testEnv(ctx, k, strings.NewReader(""), &out, &errs)
+	done := make(chan int)
+	go func() { done <- e.main(strings.Fields(words)) }()
+	for k.Open() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	events()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if strings.Count(out.String()+errs.String(), "\n") >= lines {
+			break
+		}
+	}
+	stop()
+	code := <-done
+	return result{code, out.String(), errs.String()}
+}
+
+func TestMonitor(t *testing.T) {
+	k := newFakeKernel()
+	got := listening(t, k, "monitor", 4, func() {
+		k.Notify(netlinkx.GroupSA, netlinkxtest.Object(netlinkx.FlushSAs(50)))
+		k.Notify(netlinkx.GroupSA, netlinkxtest.Message{Type: netlinkx.MsgNewSA, Payload: []byte{1, 2, 3}})
+		k.Notify(netlinkx.GroupSA, netlinkxtest.Message{Fail: syscall.ENOBUFS})
+		k.Notify(netlinkx.GroupPolicy, netlinkxtest.Object(netlinkx.FlushPolicies(netlinkx.Some(netlinkx.PolicyMain))))
+	})
+	if got.Code != 0 || got.Stdout != "Flushed state proto esp\nFlushed policy ptype main \n" {
+		t.Errorf("%+v", got)
+	}
+	lines := strings.Split(got.Stderr, "\n")
+	if len(lines) != 3 || !strings.HasPrefix(lines[1], "lost events: ") {
+		t.Errorf("stderr %q", got.Stderr)
+	}
+}
+
+func TestMonitorGroups(t *testing.T) {
+	k := newFakeKernel()
+	got := listening(t, k, "monitor policy", 1, func() {
+		k.Notify(netlinkx.GroupSA, netlinkxtest.Object(netlinkx.FlushSAs(50)))
+		k.Notify(netlinkx.GroupPolicy, netlinkxtest.Object(netlinkx.FlushPolicies(netlinkx.Opt[netlinkx.PolicyType]{})))
+	})
+	if got != (result{0, "Flushed policy \n", ""}) {
+		t.Errorf("%+v", got)
+	}
+}
+
+// After lost events a JSON monitor lists what there is.
+func TestMonitorResync(t *testing.T) {
+	k := newFakeKernel()
+	k.sas = append(k.sas, mustSA(t, 0x100))
+	got := listening(t, k, "-j monitor", 3, func() {
+		k.Notify(netlinkx.GroupSA, netlinkxtest.Message{Fail: syscall.ENOBUFS})
+	})
+	var events []string
+	for _, l := range strings.Split(strings.TrimSuffix(got.Stdout, "\n"), "\n") {
+		var ev struct{ Event string }
+		if err := json.Unmarshal([]byte(l), &ev); err != nil {
+			t.Errorf("%s: %v", l, err)
+		}
+		events = append(events, ev.Event)
+	}
+	if want := []string{"lost", "resync", "resync_done"}; !slices.Equal(events, want) || got.Code != 0 {
+		t.Errorf("events %v, want %v; %+v", events, want, got)
 	}
 }
