@@ -52,6 +52,16 @@ func (e *AE) appendTo(b []byte) ([]byte, error) {
 	return appendDir(b, e.Dir), nil
 }
 
+// setAE is an aevent as a request: SA_DIR and SA_PCPU are for the kernel to
+// report, and it refuses a request that has them.
+type setAE struct{ *AE }
+
+func (s setAE) appendTo(b []byte) ([]byte, error) {
+	e := *s.AE
+	e.Dir, e.PCPU = DirUnset, Opt[uint32]{}
+	return e.appendTo(b)
+}
+
 func decodeAE(msg MsgType, p []byte) (*AE, error) {
 	fixed, a, err := split(msg, p, sizeAE)
 	if err != nil {
@@ -112,6 +122,15 @@ func (e *ExpireSA) appendTo(b []byte) ([]byte, error) {
 	b = attrU32NZ(b, AttrIfID, e.SA.IfID)
 	b = attrOpt32(b, AttrSAPCPU, e.SA.PCPU)
 	return appendDir(b, e.SA.Dir), nil
+}
+
+// expireSA is ExpireSA as a request; see setAE.
+type expireSA struct{ *ExpireSA }
+
+func (s expireSA) appendTo(b []byte) ([]byte, error) {
+	e := *s.ExpireSA
+	e.SA.Dir, e.SA.PCPU = DirUnset, Opt[uint32]{}
+	return e.appendTo(b)
 }
 
 func (e *ExpirePolicy) appendTo(b []byte) ([]byte, error) {

@@ -101,7 +101,7 @@ func (f *failure) sa() *SA {
 		return o
 	case *SPIRange:
 		return &o.SA
-	case *ExpireSA:
+	case expireSA:
 		return &o.SA
 	}
 	return nil
@@ -112,7 +112,7 @@ func (f *failure) said() (SAID, bool) {
 	switch o := f.obj.(type) {
 	case *SAID:
 		return *o, true
-	case *AE:
+	case setAE:
 		return o.ID.SA, true
 	case *AEID:
 		return o.SA, true

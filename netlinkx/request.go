@@ -88,7 +88,10 @@ func SetDefaults(d *Defaults) Request { return Request{typ: MsgSetDefault, op: "
 func GetDefaults() Request { return Request{typ: MsgGetDefault, op: "get", body: &Defaults{}} }
 
 // SetAE sets the replay state, counters and thresholds that are present in a.
-func SetAE(a *AE) Request { return Request{typ: MsgNewAE, flags: flagReplace, op: "set", body: a} }
+// Dir and PCPU are reported only, and not sent.
+func SetAE(a *AE) Request {
+	return Request{typ: MsgNewAE, flags: flagReplace, op: "set", body: setAE{a}}
+}
 
 // GetAE asks for an SA's aevent.
 func GetAE(id *AEID) Request { return Request{typ: MsgGetAE, op: "get", body: id} }
@@ -101,8 +104,11 @@ func MigrateSA(m *MigrateState) Request {
 	return Request{typ: MsgMigrateState, op: "start", body: m}
 }
 
-// Expire expires an SA.
-func Expire(e *ExpireSA) Request { return Request{typ: MsgExpire, op: "expire", body: e} }
+// Expire expires an SA. Its Dir and PCPU are not sent: the kernel refuses them
+// in this message, and an SA that was read back may have them.
+func Expire(e *ExpireSA) Request {
+	return Request{typ: MsgExpire, op: "expire", body: expireSA{e}}
+}
 
 // ExpirePol expires a policy.
 func ExpirePol(e *ExpirePolicy) Request { return Request{typ: MsgPolExpire, op: "expire", body: e} }
