@@ -30,6 +30,7 @@ type batchRun struct {
 	failed  int  // lines
 	code    int  // exit code of the first failure
 	last    int  // line of the last command that was looked at
+	ended   bool // everything has been read
 	broken  bool // the connection failed: --force cannot go on
 }
 
@@ -66,6 +67,7 @@ func (b *batchRun) run() error {
 		}
 		words, line, err := b.r.next()
 		if errors.Is(err, io.EOF) {
+			b.ended = true
 			b.flush()
 			return nil
 		}
@@ -181,15 +183,17 @@ func (b *batchRun) flush() bool {
 	for _, i := range res.Unknown {
 		goOn = b.fail(lines[i], &exitError{code: exitCheck, msg: "may have been applied or not: the kernel's answer was lost"}) && goOn
 	}
-	if err != nil {
-		if res.Unsent < len(lines) {
-			b.last = lines[res.Unsent] - 1
-			b.fail(lines[res.Unsent], err)
-		}
-		b.broken = true
-		return false
+	if err == nil {
+		return goOn
 	}
-	return goOn
+	b.broken = true
+	if res.Unsent < len(lines) {
+		b.last = lines[res.Unsent]
+		b.fail(b.last, err)
+	} else {
+		b.e.report(b.name, err)
+	}
+	return false
 }
 
 // flushThenFail reports an error of a line after those of the lines before it.
@@ -230,7 +234,7 @@ func (b *batchRun) finish(err error) error {
 		return nil
 	}
 	msg := fmt.Sprintf("%s: %d %s done, %d failed", b.name, b.applied, plural(b.applied, "command", "commands"), b.failed)
-	if !b.e.opts.force || b.broken {
+	if !b.ended && (!b.e.opts.force || b.broken) {
 		msg += fmt.Sprintf("; stopped: the lines after %d were not tried (--force goes on)", b.last)
 	}
 	return &exitError{code: b.code, msg: msg}

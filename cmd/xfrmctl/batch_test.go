@@ -40,6 +40,10 @@ func TestBatch(t *testing.T) {
 }
 
 func TestBatchFailures(t *testing.T) {
+	var chunk strings.Builder
+	for i := range batchChunk - 1 {
+		chunk.WriteString(lineSA(i + 2))
+	}
 	bad := "state add src 192.0.2.1 dst 192.0.2.2 proto esp spi 0x2000 mode tunel\n"
 	exists := "add esp sa 0x00001001 to 192.0.2.2: file exists"
 	tests := []struct {
@@ -56,7 +60,10 @@ func TestBatchFailures(t *testing.T) {
 			[]string{"-:2: Error:", "hint:", "xfrmctl: -: 2 commands done, 1 failed"}},
 		{"kernel: all of a chunk are named", lineSA(1) + lineSA(1) + lineSA(2) + "\n" + lineSA(1), false, 2, 2,
 			[]string{"-:2: " + exists, "hint:", "-:5: " + exists, "hint:",
-				"xfrmctl: -: 2 commands done, 2 failed; stopped: the lines after 5 were not tried (--force goes on)"}},
+				"xfrmctl: -: 2 commands done, 2 failed"}},
+		{"kernel: stops behind the chunk", lineSA(1) + lineSA(1) + chunk.String(), false, 2, batchChunk - 1,
+			[]string{"-:2: " + exists, "hint:",
+				"xfrmctl: -: 511 commands done, 1 failed; stopped: the lines after 512 were not tried (--force goes on)"}},
 		{"kernel, then argument", lineSA(1) + lineSA(1) + bad + lineSA(2), true, 2, 2,
 			[]string{"-:2: " + exists, "hint:", "-:3: Error:", "hint:", "xfrmctl: -: 2 commands done, 2 failed"}},
 		{"quote", lineSA(1) + "state 'add\n" + lineSA(2), false, 1, 1,

@@ -63,11 +63,14 @@ func (f flusher) Write(b []byte) (int, error) {
 // kernel that cannot do it, not for one that should.
 func demoError(err error) error {
 	var lacks *demo.UnsupportedError
+	var privilege *demo.PrivilegeError
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &lacks):
 		return &exitError{code: exitKernel, msg: err.Error(), err: err}
+	case errors.As(err, &privilege): // says itself what to do
+		return &exitError{code: exitCheck, msg: privilege.Error()}
 	case errors.Is(err, context.Canceled):
 		return &exitError{code: exitCheck, msg: "interrupted", err: err}
 	}

@@ -45,7 +45,7 @@ func newEnv(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) *env
 		listen: netlinkx.NewMonitor,
 	}
 	e.devices.open = e.dialLinks
-	e.keys = keyReader{stdin: stdin, getenv: func(n string) string { return e.getenv(n) }, warn: e.warnf}
+	e.keys = keyReader{stdin: stdin, getenv: func(n string) string { return e.getenv(n) }, warn: e.warnOnce}
 	return e
 }
 

@@ -119,6 +119,13 @@ func (e *env) warnf(format string, args ...any) {
 	fmt.Fprintf(e.stderr, "xfrmctl: warning: "+format+"\n", args...)
 }
 
+// warnOnce is warnf for what may come again with each line of a batch.
+func (e *env) warnOnce(format string, args ...any) {
+	if e.warnings.first(fmt.Sprintf(format, args...)) {
+		e.warnf(format, args...)
+	}
+}
+
 // kernelWarning prints what the kernel said next to a success, as `ip` does.
 func (e *env) kernelWarning(where, text string) {
 	if text == "" {

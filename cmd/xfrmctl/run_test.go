@@ -164,10 +164,13 @@ func TestInterruptedDump(t *testing.T) {
 
 func TestDeleteAll(t *testing.T) {
 	k := newFakeKernel()
-	for i := range 600 {
-		k.sas = append(k.sas, mustSA(t, uint32(0x1000+i)))
+	one := mustSA(t, 0x1000)
+	for i := range 1300 {
+		sa := *one
+		sa.SPI += netlinkx.SPI(i)
+		k.sas = append(k.sas, &sa)
 	}
-	if got := runWords(t, k, "-s state deleteall"); got != (result{0, "", "600 sas deleted\n"}) || len(k.sas) != 0 {
+	if got := runWords(t, k, "-s state deleteall"); got != (result{0, "", "1300 sas deleted\n"}) || len(k.sas) != 0 {
 		t.Errorf("%+v, %d left", got, len(k.sas))
 	}
 	acks := 0
@@ -177,7 +180,7 @@ func TestDeleteAll(t *testing.T) {
 		}
 	}
 	if acks == 0 || acks > 10 {
-		t.Errorf("%d acknowledgements for 600 deletes", acks)
+		t.Errorf("%d acknowledgements for 1300 deletes", acks)
 	}
 	k.sas = append(k.sas, mustSA(t, 0), mustSA(t, 0x1000), mustSA(t, 0))
 	ipip := mustSA(t, 0xc0000201)
