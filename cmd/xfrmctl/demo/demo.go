@@ -82,7 +82,9 @@ func Run(ctx context.Context, cfg *Config) (*Report, error) {
 	if r.report.OK = err == nil; err != nil {
 		r.report.Error = oneLine(err)
 	}
-	r.out.line("%s", r.report.Summary())
+	if r.out.steps > 0 {
+		r.out.line("%s", r.report.Summary())
+	}
 	return r.report, err
 }
 

@@ -16,6 +16,7 @@ type runner struct {
 	out    *transcript
 	report *Report
 
+	probeNS *Namespace
 	ns      [2]*Namespace
 	nets    [2]*network
 	ends    [2]Endpoint
@@ -31,6 +32,12 @@ type runner struct {
 // run goes through the steps; whatever becomes of them, all is undone.
 func (r *runner) run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, r.close()) }()
+	ns, err := newNamespace("probe")
+	if err != nil {
+		return err // nothing has begun that a transcript could tell of
+	}
+	r.later(ns.close)
+	r.probeNS = ns
 	r.out.line("xfrmctl demo: %s engine, Linux %s", r.report.Engine, r.report.Kernel)
 	for _, s := range []struct {
 		title string
@@ -64,7 +71,7 @@ func (r *runner) close() error {
 	for i := len(r.undo) - 1; i >= 0; i-- {
 		errs = append(errs, r.undo[i]())
 	}
-	if len(r.undo) > 0 {
+	if r.ns[left] != nil {
 		r.out.title("Clean-up")
 		r.out.line("  both namespaces are closed, and with them go their interfaces, SAs and policies")
 	}
@@ -73,16 +80,11 @@ func (r *runner) close() error {
 
 // probe tries all features in a namespace of its own.
 func (r *runner) probe(ctx context.Context) error {
-	ns, err := newNamespace("probe")
+	list, err := probeNetwork(r.probeNS)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = ns.close() }() // nothing of it is used any more
-	list, err := probeNetwork(ns)
-	if err != nil {
-		return err
-	}
-	found, err := r.engine.Probe(ctx, ns)
+	found, err := r.engine.Probe(ctx, r.probeNS)
 	if err != nil {
 		return err
 	}
