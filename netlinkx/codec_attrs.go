@@ -75,6 +75,10 @@ func appendMark(b []byte, m Mark) []byte {
 	if m == (Mark{}) {
 		return b
 	}
+	return putMark(b, m)
+}
+
+func putMark(b []byte, m Mark) []byte {
 	b, p := attr(b, AttrMark, 8)
 	host.PutUint32(p, m.Value)
 	host.PutUint32(p[4:], m.Mask)

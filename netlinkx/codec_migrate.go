@@ -118,7 +118,9 @@ func (m *MigrateState) appendTo(b []byte) ([]byte, error) {
 	host.PutUint16(p[msNewFamily:], uint16(familyOf(m.NewFamily, m.NewDst, m.NewSrc)))
 	b = appendEncap(b, m.Encap)
 	b = appendOffload(b, m.Offload)
-	b = appendMark(b, m.Mark)
+	if m.Mark.Valid {
+		b = putMark(b, m.Mark.V)
+	}
 	b = appendOutputMark(b, m.OutputMark)
 	b = attrOpt32(b, AttrMTimerThresh, m.MTimerThresh)
 	return attrOpt32(b, AttrNATKeepaliveInterval, m.NATKeepalive), nil
@@ -154,7 +156,7 @@ func (m *MigrateState) attr(a *attrs) {
 	case AttrOffloadDev:
 		m.Offload = a.offload(&Offload{})
 	case AttrMark:
-		m.Mark = a.mark()
+		m.Mark = Some(a.mark())
 	case AttrSetMark:
 		m.OutputMark.Value = a.u32()
 	case AttrSetMarkMask:

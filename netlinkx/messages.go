@@ -119,7 +119,7 @@ type MigrateState struct {
 	Flags          MigrateStateFlags
 	Encap          *Encap // type 0 removes it
 	Offload        *Offload
-	Mark           Mark
+	Mark           Opt[Mark] // absent: the old SA's; the zero Mark: none
 	OutputMark     Mark
 	MTimerThresh   Opt[uint32] // seconds
 	NATKeepalive   Opt[uint32] // seconds

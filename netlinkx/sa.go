@@ -183,7 +183,7 @@ type SA struct {
 	SecCtx     *SecCtx
 
 	ReplayThresh Opt[uint32] // packets between replay aevents
-	ETimerThresh Opt[uint32] // 100 ms units between timer aevents
+	ETimerThresh Opt[uint32] // jiffies between timer aevents; aevents report 100 ms units
 	MTimerThresh uint32      // seconds between MAPPING events
 	NATKeepalive uint32      // seconds between NAT keepalives
 	IPTFS        IPTFS

@@ -17,7 +17,7 @@ func TestParseMigrateState(t *testing.T) {
 	for words, change := range map[string]func(m *netlinkx.MigrateState){
 		"new-src fd00::1": func(m *netlinkx.MigrateState) { m.NewSrc = addr("fd00::1") },
 		"new-src fd00::1 mark 3 mask 0xf new-mark 4 new-reqid 7": func(m *netlinkx.MigrateState) {
-			m.NewSrc, m.SA.Mark, m.Mark, m.NewReqID = addr("fd00::1"), netlinkx.Mark{Value: 3, Mask: 15}, netlinkx.Mark{Value: 4, Mask: 1<<32 - 1}, 7
+			m.NewSrc, m.SA.Mark, m.Mark, m.NewReqID = addr("fd00::1"), netlinkx.Mark{Value: 3, Mask: 15}, netlinkx.Some(netlinkx.Mark{Value: 4, Mask: 1<<32 - 1}), 7
 		},
 		"new-sel src fd00::/64 encap none output-mark 5 nat-keepalive 0 mapping-thresh 4": func(m *netlinkx.MigrateState) {
 			m.NewSelector = netlinkx.Selector{Family: netlinkx.FamilyIPv6, Src: netip.MustParsePrefix("fd00::/64")}

@@ -44,7 +44,7 @@ var idKeywords = []keyword{
 // parseID parses an ID, which may be empty. Unless it is loose it must name
 // the protocol.
 func (p *parser) parseID(loose bool) (*idWords, error) {
-	id, start := &idWords{}, p.pos
+	id := &idWords{}
 	p.id = id
 	if err := p.keywords(idKeywords); err != nil {
 		return nil, err
@@ -62,9 +62,7 @@ func (p *parser) parseID(loose bool) (*idWords, error) {
 		return id, nil
 	}
 	e := missing("XFRM-PROTO")
-	if p.pos == start {
-		e.Suggest = nearest(p.peek(), append(p.command.words(), keywordNames(idKeywords)...))
-	}
+	e.Suggest = nearest(p.peek(), append(p.command.words(), keywordNames(idKeywords)...))
 	return nil, e
 }
 

@@ -69,11 +69,15 @@ var shownMigrateFlags = []flagName{
 }
 
 func (p *Printer) jsonMigrateState(m *netlinkx.MigrateState) *jsonMigrateState {
+	var mark *jsonMark // of zeros when the SA loses its mark
+	if m.Mark.Valid {
+		mark = &jsonMark{m.Mark.V.Value, m.Mark.V.Mask}
+	}
 	return &jsonMigrateState{
 		State: newJSONSAID(&m.SA), NewSrc: jsonAddr(m.NewSrc), NewDst: jsonAddr(m.NewDst), NewFamily: jsonFamily(m.NewFamily),
 		NewSel: p.jsonSelector(&m.NewSelector), NewReqID: m.NewReqID, Flags: jsonFlags(shownMigrateFlags, uint32(m.Flags)),
 		Encap: newJSONEncap(m.Encap), Offload: p.jsonOffload(m.Offload, true),
-		Mark: newJSONMark(m.Mark), OutputMark: newJSONMark(m.OutputMark),
+		Mark: mark, OutputMark: newJSONMark(m.OutputMark),
 		MTimer: jsonOpt[uint32](m.MTimerThresh), NATKeepalive: jsonOpt[uint32](m.NATKeepalive),
 	}
 }

@@ -54,7 +54,10 @@ var migrateStateKeywords = []keyword{
 		return p.parseSelector(&p.out.MigrateState.NewSelector)
 	}},
 	{name: "new-mark", values: "MARK [ mask MASK ]", ext: true, help: "new mark", parse: func(p *parser) error {
-		return p.mark(&p.out.MigrateState.Mark)
+		var m netlinkx.Mark
+		err := p.mark(&m)
+		p.out.MigrateState.Mark = netlinkx.Some(m)
+		return err
 	}},
 	{name: "flag", values: "MIGRATE-FLAG-LIST", ext: true, help: "clear-offload: do not inherit the offload; update-sel: put the new addresses into a selector that is just the old ones", parse: func(p *parser) error {
 		v, err := p.flags("MIGRATE-FLAG", "FLAG value is invalid", uint32(p.out.MigrateState.Flags), 1<<32-1)

@@ -143,7 +143,7 @@ func (t *textRecord) migrateState(m *netlinkx.MigrateState) {
 	if m.NewSelector != (netlinkx.Selector{}) {
 		t.str("\tsel ").selector(&m.NewSelector, m.NewFamily)
 	}
-	t.marks(m.Mark, m.OutputMark)
+	t.marks(m.Mark.V, m.OutputMark)
 	t.moved(m.Encap, m.Offload, m.NewFamily)
 	if m.NATKeepalive.Valid {
 		t.str("\tnat-keepalive ").dec(uint64(m.NATKeepalive.V)).line()

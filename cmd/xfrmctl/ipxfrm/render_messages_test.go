@@ -302,7 +302,7 @@ func (m *messageMaker) migrate() *netlinkx.Migrate {
 func (m *messageMaker) migrateState() *netlinkx.MigrateState {
 	return &netlinkx.MigrateState{
 		SA:     netlinkx.SAID{Dst: m.addr(), SPI: netlinkx.SPI(m.pick(0x100)), Proto: m.proto(), Family: m.family, Mark: m.mark()},
-		NewDst: m.addr(), NewSrc: m.addr(), NewFamily: m.family, Mark: m.mark(), NATKeepalive: m.opt32(),
+		NewDst: m.addr(), NewSrc: m.addr(), NewFamily: m.family, Mark: netlinkx.Some(m.mark()), NATKeepalive: m.opt32(),
 	}
 }
 
