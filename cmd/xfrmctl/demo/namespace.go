@@ -34,9 +34,18 @@ func newNamespace(name string) (*Namespace, error) {
 
 // serve owns the thread. It is never unlocked, so that the runtime ends it
 // with the goroutine instead of using it for others in the wrong namespace.
+// The process's first thread cannot end, and /proc/self looks at it: when it
+// comes to that one, it is occupied until another goroutine has got another.
 func (n *Namespace) serve(ready chan<- error) {
-	defer close(n.done)
 	runtime.LockOSThread()
+	if unix.Gettid() == unix.Getpid() {
+		defer runtime.UnlockOSThread()
+		other := make(chan error)
+		go n.serve(other)
+		ready <- <-other
+		return
+	}
+	defer close(n.done)
 	err := n.enter()
 	ready <- err
 	if err != nil {

@@ -49,11 +49,11 @@ func (r *runner) run(ctx context.Context) (err error) {
 		{"Pings, and what the wire saw of them", r.ping},
 		{"Interfaces, SAs and counters", r.show},
 	} {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
 		r.out.title(s.title)
 		if err := s.do(ctx); err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
 			return err
 		}
 	}
