@@ -127,11 +127,9 @@ func (b *batchReader) rest(raw []byte) ([]byte, error) {
 	}
 }
 
-const blanks = " \t\r\n"
-
 // splitWords appends the words of a command to words. They share one string.
 func splitWords(words []string, raw []byte) ([]string, error) {
-	s := strings.TrimLeft(string(raw), blanks)
+	s := trimBlanks(string(raw))
 	for s != "" {
 		if len(words) == maxWords {
 			return nil, &lineError{fmt.Sprintf("more than %d words", maxWords)}
@@ -151,11 +149,21 @@ func splitWords(words []string, raw []byte) ([]string, error) {
 			words = append(words, s[:end])
 			s = s[end:]
 		}
-		for s != "" && isBlank(s[0]) {
-			s = s[1:]
-		}
+		s = trimBlanks(s)
 	}
 	return words, nil
 }
 
-func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
+func trimBlanks(s string) string {
+	i := 0
+	for i < len(s) && isBlank(s[i]) {
+		i++
+	}
+	return s[i:]
+}
+
+// isBlank reports whether c separates words: space, tab, CR, LF.
+func isBlank(c byte) bool {
+	const set = 1<<' ' | 1<<'\t' | 1<<'\r' | 1<<'\n'
+	return c <= ' ' && uint64(set)>>c&1 != 0
+}

@@ -29,6 +29,7 @@ type env struct {
 	devices  devices
 	keys     keyReader
 	protos   *ipxfrm.Protocols // read by protocols
+	context  *ipxfrm.Context   // made by parse
 	warnings warnings
 	// committing: a batch is being sent.
 	committing bool

@@ -23,12 +23,15 @@ func (e *env) xfrm(words []string) error {
 }
 
 func (e *env) parse(words []string) (*ipxfrm.Command, error) {
-	return ipxfrm.Parse(words, &ipxfrm.Context{
-		Family:    e.opts.family,
-		Device:    e.devices.index,
-		Key:       e.keys.key,
-		Protocols: e.protocols(),
-	})
+	if e.context == nil {
+		e.context = &ipxfrm.Context{
+			Family:    e.opts.family,
+			Device:    e.devices.index,
+			Key:       e.keys.key,
+			Protocols: e.protocols(),
+		}
+	}
+	return ipxfrm.Parse(words, e.context)
 }
 
 // protocols returns the names of upper-layer protocols: those of this system,
@@ -86,7 +89,10 @@ func (e *env) execute(cmd *ipxfrm.Command) error {
 	if cmd.Object == "monitor" {
 		return e.monitor(cmd)
 	}
-	if e.opts.dryRun && (isChange(cmd)) {
+	if err := e.inherit(cmd); err != nil {
+		return err
+	}
+	if e.opts.dryRun && isChange(cmd) {
 		return e.dryRun("", cmd)
 	}
 	if r, ok := request(cmd); ok {
@@ -94,7 +100,11 @@ func (e *env) execute(cmd *ipxfrm.Command) error {
 		if err != nil {
 			return err
 		}
-		return c.Do(e.ctx, r)
+		if err := c.Do(e.ctx, r); err != nil {
+			return err
+		}
+		e.readBack(c, cmd)
+		return nil
 	}
 	switch cmd.Object + " " + cmd.Verb {
 	case "state list":
