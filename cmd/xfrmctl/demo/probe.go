@@ -151,7 +151,7 @@ func (p *prober) cipher(v4, v6 bool) {
 	f := Feature{
 		Name:    "algorithm " + algorithm,
 		Option:  "CONFIG_CRYPTO_GCM, CONFIG_CRYPTO_AES, CONFIG_CRYPTO_SEQIV",
-		Modules: []string{"gcm", "aes_generic", "seqiv"},
+		Modules: []string{"gcm", "aes", "seqiv"},
 	}
 	if !v4 && !v6 && errors.Is(err, syscall.EPROTONOSUPPORT) {
 		f.Detail = "the name is known; it cannot be tried without ESP"
