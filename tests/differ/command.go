@@ -84,41 +84,50 @@ func (c command) verb() string {
 	return object
 }
 
-// splitWords splits a line as a shell does: blanks, 'quotes', and $NAME from
-// a table, which may stand for several words.
+// splitWords splits a line as a shell does: blanks and 'quotes'. A word $NAME
+// stands for words from a table.
 func splitWords(line string, names map[string]string) ([]string, error) {
 	var words []string
-	for line = strings.TrimLeft(line, " \t"); line != ""; line = strings.TrimLeft(line, " \t") {
-		if line[0] == '\'' {
-			end := strings.IndexByte(line[1:], '\'')
-			if end < 0 {
-				return nil, fmt.Errorf("quote without end: %s", line)
-			}
-			words = append(words, line[1:1+end])
-			line = line[end+2:]
-			continue
+	var word []byte
+	begun, quoted, plain := false, false, true
+	end := func() error {
+		if !begun {
+			return nil
 		}
-		end := strings.IndexAny(line, " \t")
-		if end < 0 {
-			end = len(line)
-		}
-		word := line[:end]
-		line = line[end:]
-		if name, ok := strings.CutPrefix(word, "$"); ok {
+		name, isName := strings.CutPrefix(string(word), "$")
+		if !isName || !plain {
+			words = append(words, string(word))
+		} else {
 			text, ok := names[name]
 			if !ok {
-				return nil, fmt.Errorf("no name %s", word)
+				return fmt.Errorf("no name $%s", name)
 			}
 			more, err := splitWords(text, names)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			words = append(words, more...)
-			continue
 		}
-		words = append(words, word)
+		word, begun, plain = nil, false, true
+		return nil
 	}
-	return words, nil
+	for i := range len(line) {
+		switch c := line[i]; {
+		case c == '\'':
+			begun, quoted, plain = true, !quoted, false
+		case (c == ' ' || c == '\t') && !quoted:
+			if err := end(); err != nil {
+				return nil, err
+			}
+		default:
+			begun = true
+			word = append(word, c)
+		}
+	}
+	if quoted {
+		return nil, fmt.Errorf("quote without end: %s", line)
+	}
+	return words, end()
 }
 
 // newCommand makes a command of all words, options first.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 )
 
 // generator makes random commands. It remembers what it named, so that later
@@ -11,9 +12,11 @@ import (
 // selectors come from small pools for the same reason.
 type generator struct {
 	r *rand.Rand
-	// what earlier commands named, as words
+	// what earlier commands made, as words that name it
 	sas, policies [][]string
-	noESP         bool // this kernel has no ESP: fewer states, more policies
+	// the same of the command at hand, until it is known to be accepted
+	newSA, newPolicy []string
+	noESP            bool // this kernel has no ESP: fewer states, more policies
 }
 
 func newGenerator(seed uint64) *generator {
@@ -34,6 +37,16 @@ func (g *generator) shuffled(fragments ...[]string) []string {
 
 // forget drops what was named, for a fresh pair of namespaces.
 func (g *generator) forget() { g.sas, g.policies = nil, nil }
+
+// learn tells the generator what came of its last command.
+func (g *generator) learn(accepted bool) {
+	if accepted && g.newSA != nil {
+		g.sas = append(g.sas, g.newSA)
+	}
+	if accepted && g.newPolicy != nil {
+		g.policies = append(g.policies, g.newPolicy)
+	}
+}
 
 // weighted is a maker of commands with how often it is chosen.
 type weighted struct {
@@ -56,7 +69,7 @@ func makers() []weighted {
 
 // invalidShare is how many of 100 commands are spoilt. Of the others a good
 // part fails as well: objects that exist or do not.
-const invalidShare = 40
+const invalidShare = 32
 
 // next makes a command.
 func (g *generator) next() command {
@@ -66,10 +79,14 @@ func (g *generator) next() command {
 		total += m.weight
 	}
 	n := g.r.IntN(total)
+	g.newSA, g.newPolicy = nil, nil
 	var words []string
 	for _, m := range all {
 		if n -= m.weight; n < 0 {
 			words = m.make(g)
+			if g.early(words) {
+				words = g.add()
+			}
 			break
 		}
 	}
@@ -82,6 +99,26 @@ func (g *generator) next() command {
 	c := command{options: g.options(), words: words, long: g.chance(20)}
 	c.words = g.tame(c.words)
 	return c
+}
+
+func (g *generator) add() []string {
+	if g.chance(50) {
+		return g.stateAdd()
+	}
+	return g.policyAdd()
+}
+
+// early is true, mostly, for a command about earlier objects when there are
+// none yet.
+func (g *generator) early(words []string) bool {
+	if len(words) < 3 || g.chance(30) {
+		return false
+	}
+	made := g.sas
+	if strings.HasPrefix("policy", words[0]) {
+		made = g.policies
+	}
+	return len(made) == 0 && slices.Contains([]string{"get", "delete", "update"}, words[1])
 }
 
 // options returns global options, mostly none.
@@ -151,10 +188,16 @@ func (g *generator) address(family int) string {
 // prefix returns an address with a prefix length.
 func (g *generator) prefix(family int) string {
 	if family == 6 {
-		return g.pick("fd00::/64", "fd00:1::/48", "2001:db8::/32", "fd00::1", "fd00::1/128", "::/0", "fd00::5/60", "any", "default")
+		if g.chance(8) {
+			return g.pick("any", "default", "all")
+		}
+		return g.pick("fd00::/64", "fd00:1::/48", "2001:db8::/32", "fd00::1", "fd00::1/128", "::/0", "fd00::5/60")
+	}
+	if g.chance(8) {
+		return g.pick("any", "default", "all")
 	}
 	return g.pick("10.1.0.0/24", "10.2.0.0/16", "10.0.0.0/8", "10.1.2.3", "10.1.2.3/32", "10.1.2.3/24", "0.0.0.0/0", "10.1.0.0/255.255.0.0",
-		"10.2/16", "192.0.2.0/0x18", "any", "default", "all")
+		"10.2/16", "192.0.2.0/0x18")
 }
 
 func (g *generator) family() int {

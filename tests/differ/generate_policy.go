@@ -24,7 +24,7 @@ func (g *generator) selector(family int) []string {
 		return []string{"src", g.prefix(family)}
 	}
 	// Words like "any" need a family that an earlier word set.
-	if g.chance(75) {
+	if g.chance(85) {
 		return slices.Concat(parts...)
 	}
 	return g.shuffled(parts...)
@@ -56,12 +56,12 @@ func (g *generator) upper() []string {
 
 // template returns the words of a template.
 func (g *generator) template(family int) []string {
-	if g.chance(15) {
+	if g.chance(6) {
 		family = 10 - family
 	}
 	var parts [][]string
-	if g.chance(92) {
-		id := []string{"proto", g.pick("esp", "esp", "esp", "ah", "comp", "route2", "hao", "ipsec-any")}
+	if g.chance(97) {
+		id := []string{"proto", g.templateProto()}
 		if g.chance(85) {
 			id = slices.Concat([]string{"src", g.address(family), "dst", g.address(family)}, id)
 		}
@@ -83,6 +83,13 @@ func (g *generator) template(family int) []string {
 		return append([]string{"tmpl"}, slices.Concat(parts...)...)
 	}
 	return append([]string{"tmpl"}, g.shuffled(parts...)...)
+}
+
+func (g *generator) templateProto() string {
+	if g.chance(12) {
+		return g.pick("route2", "hao", "ipsec-any")
+	}
+	return g.pick("esp", "esp", "esp", "ah", "comp")
 }
 
 // directions and the low bits of an index in each.
@@ -156,27 +163,21 @@ func (g *generator) policyAdd() []string {
 	}
 	dir := directions[g.r.IntN(3)]
 	words := g.policyWords(family, selector, dir)
-	g.policies = append(g.policies, slices.Concat(selector, identifying(words)))
+	g.newPolicy = slices.Concat(selector, identifying(words, "mark", "dir", "if_id", "ptype"))
 	return append(g.verbWords("policy", "add", "a", "ad"), words...)
 }
 
-// identifying returns those of the words that tell policies apart, but for
-// the selector.
-func identifying(words []string) []string {
+// identifying returns those of the keywords that are among the words, with
+// their values.
+func identifying(words []string, keys ...string) []string {
 	var id []string
-	for i := 0; i+1 < len(words); i++ {
-		switch words[i] {
-		case "tmpl":
-			return id
-		case "dir", "if_id", "ptype":
-			if !slices.Contains(id, words[i]) {
-				id = append(id, words[i], words[i+1])
-			}
-		case "mark":
-			id = append(id, words[i], words[i+1])
-			if i+3 < len(words) && words[i+2] == "mask" {
-				id = append(id, "mask", words[i+3])
-			}
+	for i := 0; i+1 < len(words) && words[i] != "tmpl"; i++ {
+		if !slices.Contains(keys, words[i]) || slices.Contains(id, words[i]) {
+			continue
+		}
+		id = append(id, words[i], words[i+1])
+		if words[i] == "mark" && i+3 < len(words) && words[i+2] == "mask" {
+			id = append(id, "mask", words[i+3])
 		}
 	}
 	return id
@@ -188,7 +189,7 @@ func (g *generator) knownPolicy() []string {
 	case g.chance(15):
 		dir := directions[g.r.IntN(3)]
 		return append(g.index(dir), "dir", dir)
-	case len(g.policies) > 0 && g.chance(80):
+	case len(g.policies) > 0 && g.chance(90):
 		return slices.Clone(g.policies[g.r.IntN(len(g.policies))])
 	}
 	return append(g.selector(g.family()), "dir", g.pick(directions...))
@@ -247,13 +248,17 @@ func (g *generator) policyList() []string {
 }
 
 func (g *generator) policyDeleteAll() []string {
-	return append(g.verbWords("policy", "deleteall", "delall", "deletea", "dela"), g.policyFilter()...)
+	filter := g.policyFilter()
+	for len(filter) == 0 && !g.chance(20) {
+		filter = g.policyFilter()
+	}
+	return append(g.verbWords("policy", "deleteall", "delall", "deletea", "dela"), filter...)
 }
 
 func (g *generator) policyFlush() []string {
 	words := g.verbWords("policy", "flush", "f")
-	if g.chance(60) {
-		words = append(words, "ptype", g.pick("main", "sub"))
+	if g.chance(85) {
+		words = append(words, "ptype", g.pick("main", "sub", "sub", "sub"))
 	}
 	return words
 }

@@ -69,7 +69,10 @@ func (g *generator) id(family int, proto string, spi bool) []string {
 }
 
 func (g *generator) proto() string {
-	return g.pick("esp", "esp", "esp", "esp", "esp", "esp", "esp", "esp", "ah", "ah", "comp", "route2", "hao", "ipsec-any")
+	if g.chance(12) {
+		return g.pick("route2", "hao", "ipsec-any", "comp")
+	}
+	return g.pick("esp", "esp", "esp", "esp", "ah", "comp")
 }
 
 // body returns the fragments that an SA of the protocol needs.
@@ -153,8 +156,9 @@ func (g *generator) flags(names ...string) []string {
 func (g *generator) stateAdd() []string {
 	family, proto := g.family(), g.proto()
 	id := g.id(family, proto, true)
-	g.sas = append(g.sas, id)
-	return append(g.verbWords("state", "add", "a", "ad"), g.stateWords(family, proto, id)...)
+	words := g.stateWords(family, proto, id)
+	g.newSA = slices.Concat(id, identifying(words, "mark"))
+	return append(g.verbWords("state", "add", "a", "ad"), words...)
 }
 
 // stateWords returns the words after add or update: mostly few options, which
@@ -176,7 +180,7 @@ func (g *generator) stateWords(family int, proto string, id []string) []string {
 
 // known returns the name of an SA from before, mostly, and its protocol.
 func (g *generator) known() (id []string, proto string) {
-	if len(g.sas) > 0 && g.chance(75) {
+	if len(g.sas) > 0 && g.chance(85) {
 		id = slices.Clone(g.sas[g.r.IntN(len(g.sas))])
 	} else {
 		id = g.id(g.family(), g.proto(), true)
@@ -199,7 +203,7 @@ func (g *generator) stateUpdate() []string {
 func (g *generator) stateDelete() []string {
 	id, _ := g.known()
 	words := append(g.verbWords("state", "delete", "d", "del", "de"), id...)
-	if g.chance(25) {
+	if g.chance(8) {
 		words = append(words, g.mark()...)
 	}
 	return words
@@ -208,14 +212,14 @@ func (g *generator) stateDelete() []string {
 func (g *generator) stateGet() []string {
 	id, _ := g.known()
 	words := append(g.verbWords("state", "get", "g", "ge"), id...)
-	if g.chance(25) {
+	if g.chance(8) {
 		words = append(words, g.mark()...)
 	}
 	return words
 }
 
 func (g *generator) stateAllocSPI() []string {
-	family, proto := g.family(), g.pick("esp", "esp", "esp", "ah", "comp", "comp", "route2", "ipsec-any")
+	family, proto := g.family(), g.pick("esp", "esp", "esp", "esp", "ah", "comp", "comp", "route2")
 	id := g.id(family, proto, g.chance(3))
 	parts := [][]string{id}
 	for range g.r.IntN(5) {
@@ -232,14 +236,14 @@ func (g *generator) stateAllocSPI() []string {
 			parts = append(parts, []string{"dir", g.pick("in", "out")})
 		case 5:
 			parts = append(parts, []string{"dir", "in", "pcpu-num", g.pick("0", "0xffffffff", "99999")})
-		case 6:
-			parts = append(parts, []string{"min", g.pick("0x1000", "1", "0x10000", "500"), "max", g.pick("0x1000", "0xffff", "0x1fffffff", "400")})
 		}
 	}
-	if g.chance(45) {
+	if g.chance(25) {
+		parts = append(parts, []string{"min", g.pick("0x1000", "1", "0x10000", "500"), "max", g.pick("0x1000", "0xffff", "0x1fffffff", "400")})
+	} else if g.chance(60) {
 		spi := g.pick("0x200", "0x201", "0x202", "515")
 		parts = append(parts, []string{"min", spi, "max", spi})
-		g.sas = append(g.sas, append(slices.Clone(id), "spi", spi))
+		g.newSA = append(slices.Clone(id), "spi", spi)
 	}
 	return append(g.verbWords("state", "allocspi", "al", "alloc"), g.shuffled(parts...)...)
 }
@@ -251,8 +255,8 @@ func (g *generator) stateFilter() []string {
 		switch g.r.IntN(6) {
 		case 0, 1:
 			id, _ := g.known()
-			keep := 2 * (1 + g.r.IntN(len(id)/2))
-			parts = append(parts, id[:keep])
+			id = id[:min(8, len(id))]
+			parts = append(parts, id[:2*(1+g.r.IntN(len(id)/2))])
 		case 2:
 			family := g.family()
 			parts = append(parts, g.pick2([]string{"src", g.prefix(family)}, []string{"dst", g.prefix(family)}, []string{"proto", g.proto()}))
@@ -276,13 +280,17 @@ func (g *generator) stateList() []string {
 }
 
 func (g *generator) stateDeleteAll() []string {
-	return append(g.verbWords("state", "deleteall", "delall", "deletea", "dela"), g.stateFilter()...)
+	filter := g.stateFilter()
+	for len(filter) == 0 && !g.chance(20) {
+		filter = g.stateFilter()
+	}
+	return append(g.verbWords("state", "deleteall", "delall", "deletea", "dela"), filter...)
 }
 
 func (g *generator) stateFlush() []string {
 	words := g.verbWords("state", "flush", "f")
-	if g.chance(75) {
-		words = append(words, "proto", g.proto())
+	if g.chance(90) {
+		words = append(words, "proto", g.pick("comp", "ah", "hao", g.proto()))
 	}
 	return words
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // sequenceLength is how many commands a pair of namespaces goes through.
-const sequenceLength = 20
+const sequenceLength = 25
 
 // run is a random run: its progress, and what it found.
 type run struct {
@@ -51,6 +51,7 @@ func (r *run) sequence(p *pair, number, length int) {
 			r.t.Fatalf("%v: %v", c, err)
 		}
 		r.objects += o.objects
+		r.g.learn(o.left.code == 0)
 		if o.left.code == 0 {
 			r.accepted++
 		}

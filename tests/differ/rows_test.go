@@ -1,0 +1,139 @@
+package differ
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+// rowFiles are the tables of the grammar.
+var rowFiles = []string{"state.rows", "policy.rows", "options.rows"}
+
+// TestRows runs the tables. In short mode a part of each, another one each
+// time.
+func TestRows(t *testing.T) {
+	b := setUp(t, true)
+	codes := expectsCodes(t, b)
+	p, err := newPair(b.ip, b.xfrmctl, b.ip)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	part, parts := uint64(0), uint64(1)
+	if testing.Short() {
+		parts = setting(t, "XFRMCTL_DIFF_PARTS", 12)
+		part = seed(t) % parts
+		t.Logf("short: one paragraph in %d", parts)
+	}
+	for _, file := range rowFiles {
+		groups, err := readTable(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, g := range groups {
+			t.Run(strings.TrimSuffix(file, ".rows")+"/"+g.name, func(t *testing.T) {
+				ran, total := 0, 0
+				for i, par := range g.cases {
+					total++
+					if uint64(i)%parts != part {
+						continue
+					}
+					ran++
+					runParagraph(t, p, file, par, codes)
+				}
+				t.Logf("%d of %d cases", ran, total)
+			})
+		}
+	}
+}
+
+// expectsCodes is true where the exit codes of the tables were taken, or
+// where they must be the same.
+func expectsCodes(t *testing.T, b bench) bool {
+	t.Helper()
+	if !strings.HasPrefix(os.Getenv("XFRMCTL_KERNEL"), "uml") || os.Getenv("XFRMCTL_IP") == "" {
+		t.Logf("another kernel, or another ip, than the exit codes of the tables were taken with: only the two tools are compared")
+		return false
+	}
+	return true
+}
+
+// runParagraph runs a case and reports its differences.
+func runParagraph(t *testing.T, p *pair, file string, par paragraph, codes bool) {
+	t.Helper()
+	if err := p.reset(); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range par.rows {
+		o, err := p.step(row.command)
+		if err != nil {
+			t.Fatalf("%s:%d: %v: %v", file, par.line, row.command, err)
+		}
+		if o.kind != same {
+			if excuse(row.command, o) != "" {
+				return
+			}
+			var before []command
+			for _, r := range par.rows {
+				if r.command.String() == row.command.String() {
+					break
+				}
+				before = append(before, r.command)
+			}
+			t.Errorf("%s:%d: %v", file, par.line, finding{before, row.command, o})
+			return
+		}
+		if codes && row.coded && row.code != o.left.code {
+			t.Errorf("%s:%d: %v: exit code %d from ip, the table has %d\n%v", file, par.line, row.command, o.left.code, row.code, o.left)
+		}
+	}
+}
+
+// TestRowCodes prints the tables with the exit codes of `ip` in them, for
+// whoever adds rows: set XFRMCTL_DIFF_CODES to a directory.
+func TestRowCodes(t *testing.T) {
+	dir := os.Getenv("XFRMCTL_DIFF_CODES")
+	if dir == "" {
+		t.Skip("not a test: writes the exit codes of ip into the tables, with XFRMCTL_DIFF_CODES=DIRECTORY")
+	}
+	b := setUp(t, false)
+	p, err := newPair(b.ip, b.ip, b.ip)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	for _, file := range append(rowFiles, "exceptions.rows") {
+		groups, err := readTable(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := map[int][]int{} // line: codes
+		for _, g := range groups {
+			for _, par := range g.cases {
+				if err := p.reset(); err != nil {
+					t.Fatal(err)
+				}
+				for i, row := range par.rows {
+					r, err := p.left.run(b.ip, row.command.ip(), "")
+					if err != nil {
+						t.Fatal(err)
+					}
+					seen[par.line+i] = append(seen[par.line+i], r.code)
+				}
+			}
+		}
+		text, err := tables.ReadFile("testdata/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(string(text), "\n")
+		for n, codes := range seen {
+			_, rest := cutCodes(lines[n-1])
+			lines[n-1] = encodeCodes(codes) + " " + rest
+		}
+		if err := os.WriteFile(fmt.Sprintf("%s/%s", dir, file), []byte(strings.Join(lines, "\n")), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
