@@ -19,9 +19,14 @@ type Key struct{ p **[]byte }
 
 // NewKey returns a key that holds a copy of b.
 func NewKey(b []byte) Key {
-	c := bytes.Clone(b)
-	p := &c
-	return Key{&p}
+	k := &struct { // one allocation for most keys
+		p     *[]byte
+		b     []byte
+		store [40]byte
+	}{}
+	k.b = append(k.store[:0:len(k.store)], b...)
+	k.p = &k.b
+	return Key{&k.p}
 }
 
 // Reveal returns the key's bytes, borrowed: do not modify.

@@ -23,8 +23,9 @@ type batchRun struct {
 	name    string
 	r       *batchReader
 	src     io.Reader
-	pending *netlinkx.Batch
-	lines   []int // of the requests in pending
+	parser  *ipxfrm.Parser
+	pending *netlinkx.Batch // refers to commands of parser
+	lines   []int           // of the requests in pending
 
 	applied int  // commands that took effect
 	failed  int  // lines
@@ -48,7 +49,7 @@ func (e *env) batch(name string) error {
 		defer f.Close()
 		src = f
 	}
-	b := &batchRun{e: e, name: label, r: newBatchReader(src), src: src}
+	b := &batchRun{e: e, name: label, r: newBatchReader(src), src: src, parser: ipxfrm.NewParser(e.grammar())}
 	err := b.run()
 	if !e.opts.quiet {
 		for _, s := range e.warnings.summary() {
@@ -96,7 +97,10 @@ func (b *batchRun) line(words []string, line int) bool {
 		if isPrefix(words[0], "xfrm") {
 			words = words[1:]
 		}
-		cmd, err := b.e.parse(words)
+		if b.pendingLen() == 0 {
+			b.parser.Reset() // nothing refers to earlier commands
+		}
+		cmd, err := b.parser.Parse(words)
 		if err != nil {
 			return b.flushThenFail(line, err)
 		}

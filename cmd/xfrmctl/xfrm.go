@@ -23,6 +23,11 @@ func (e *env) xfrm(words []string) error {
 }
 
 func (e *env) parse(words []string) (*ipxfrm.Command, error) {
+	return ipxfrm.Parse(words, e.grammar())
+}
+
+// grammar returns what parsing asks for from outside.
+func (e *env) grammar() *ipxfrm.Context {
 	if e.context == nil {
 		e.context = &ipxfrm.Context{
 			Family:    e.opts.family,
@@ -31,7 +36,7 @@ func (e *env) parse(words []string) (*ipxfrm.Command, error) {
 			Protocols: e.protocols(),
 		}
 	}
-	return ipxfrm.Parse(words, e.context)
+	return e.context
 }
 
 // protocols returns the names of upper-layer protocols: those of this system,

@@ -65,7 +65,8 @@ func (p *parser) encAlgo() error {
 		return err
 	}
 	name, key, _, err := p.algo("")
-	sa.Crypt = &netlinkx.Algo{Name: name, Key: key}
+	p.slot.crypt = netlinkx.Algo{Name: name, Key: key}
+	sa.Crypt = &p.slot.crypt
 	return err
 }
 
@@ -85,7 +86,8 @@ func (p *parser) authTruncAlgo() error {
 		return err
 	}
 	name, key, icv, err := p.algo("ALGO-TRUNC-LEN")
-	sa.AuthTrunc = &netlinkx.AuthTrunc{Name: name, Key: key, ICVBits: icv}
+	p.slot.authTrunc = netlinkx.AuthTrunc{Name: name, Key: key, ICVBits: icv}
+	sa.AuthTrunc = &p.slot.authTrunc
 	return err
 }
 
@@ -95,7 +97,8 @@ func (p *parser) aeadAlgo() error {
 		return err
 	}
 	name, key, icv, err := p.algo("ALGO-ICV-LEN")
-	sa.AEAD = &netlinkx.AEAD{Name: name, Key: key, ICVBits: icv}
+	p.slot.aead = netlinkx.AEAD{Name: name, Key: key, ICVBits: icv}
+	sa.AEAD = &p.slot.aead
 	return err
 }
 

@@ -116,8 +116,11 @@ func findCommand(object string, words []string) (*command, int) {
 	for i := range list {
 		c := &list[i]
 		for _, name := range c.names {
-			parts := strings.Fields(name)
-			if !c.ext && abbreviates(words[0], name) || c.ext && beginWith(words, parts) {
+			if !c.ext {
+				if abbreviates(words[0], name) {
+					return c, 1
+				}
+			} else if parts := strings.Fields(name); beginWith(words, parts) {
 				return c, len(parts)
 			}
 		}

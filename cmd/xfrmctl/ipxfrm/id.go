@@ -44,7 +44,11 @@ var idKeywords = []keyword{
 // parseID parses an ID, which may be empty. Unless it is loose it must name
 // the protocol.
 func (p *parser) parseID(loose bool) (*idWords, error) {
-	id := &idWords{}
+	id := &p.slot.id
+	if p.state.id == id { // an endpoint of a template or a second ID
+		id = &idWords{}
+	}
+	*id = idWords{}
 	p.id = id
 	if err := p.keywords(idKeywords); err != nil {
 		return nil, err

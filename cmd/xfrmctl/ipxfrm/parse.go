@@ -22,7 +22,14 @@ func newParser(c *Context) *parser {
 	if c == nil {
 		c = &Context{}
 	}
-	return &parser{ctx: c, out: &Command{}, family: c.Family}
+	p := &parser{}
+	p.reset(c, &slot{})
+	return p
+}
+
+// reset prepares the parser for a command in s, which is empty.
+func (p *parser) reset(c *Context, s *slot) {
+	*p = parser{ctx: c, slot: s, out: &s.cmd, family: c.Family, seen: p.seen[:0], state: stateWords{keys: p.state.keys[:0]}}
 }
 
 // parse returns an untyped nil error on success.

@@ -14,7 +14,8 @@ type parser struct {
 	pos     int // of the next word
 	ctx     *Context
 	command *command
-	out     *Command
+	out     *Command // in slot
+	slot    *slot
 	family  netlinkx.Family // known so far, zero for none
 	seen    []string        // keywords that may come once, and have
 	keyEnd  int             // position behind the last algorithm, 0 for none

@@ -37,7 +37,7 @@ func (p *parser) firstSelector(s *netlinkx.Selector) error {
 }
 
 func startPolicy(p *parser) {
-	p.out.Policy = netlinkx.NewPolicy()
+	p.out.Policy = p.slot.newPolicy()
 	p.out.Policy.Selector.Family = p.ctx.Family
 	p.limits = &p.out.Policy.Limits
 }
@@ -145,6 +145,9 @@ func (p *parser) parseTemplate() error {
 		if err := p.templateID(&t); err != nil {
 			return err
 		}
+	}
+	if pol.Templates == nil {
+		pol.Templates = p.slot.templates[:0]
 	}
 	pol.Templates = append(pol.Templates, t)
 	return nil

@@ -30,7 +30,7 @@ type stateWords struct {
 }
 
 func startSA(p *parser) {
-	p.out.SA = netlinkx.NewSA()
+	p.out.SA = p.slot.newSA()
 	p.out.SA.Family = p.ctx.Family
 	p.limits = &p.out.SA.Limits
 }
@@ -95,13 +95,13 @@ const maxWindow = 4096
 // ESN or a window above 32, else the small one, and that only if it says
 // anything. The upper halves have no place in the small one.
 func (s *stateWords) setReplay(sa *netlinkx.SA, esn bool) {
-	r := s.replay
 	if esn || s.window > 32 {
+		r := s.replay
 		r.BitmapLen = (s.window + 31) / 32
 		sa.ReplayESN = &r
 		return
 	}
-	if r.Seq != 0 || r.OSeq != 0 {
+	if r := &s.replay; r.Seq != 0 || r.OSeq != 0 {
 		sa.Replay = &netlinkx.ReplayState{Seq: r.Seq, OSeq: r.OSeq}
 	}
 }
