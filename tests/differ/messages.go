@@ -330,7 +330,7 @@ func (m *messages) next() message {
 			return newMessage(msgFlushPolicy, 0, m.maybe(nil, 60, attrPolicyType, func() []byte { return []byte{choose[byte](m, 0, 1), 0, 0, 0, 0, 0} }))
 		},
 		func() message {
-			return newMessage(msgGetDefault, 0, []byte{choose[byte](m, 1, 2), choose[byte](m, 1, 2), choose[byte](m, 1, 2, 0)})
+			return newMessage(msgGetDefault, 0, []byte{choose[byte](m, 1, 2), choose[byte](m, 1, 2), choose[byte](m, 1, 2), 0})
 		},
 	}
 	return makers[m.r.IntN(len(makers))]()
