@@ -113,7 +113,7 @@ func compareBatch(t *testing.T, p *pair, path, text string) {
 	}
 	leftText, rightText := maskText(left.out, nil), maskText(right.out, nil)
 	if d := l.differ(r); d != "" || left.code != right.code || leftText != rightText {
-		t.Errorf("batch: %s; exit codes %d and %d; output %s\nip: %v\nxfrmctl: %v\n%s", d, left.code, right.code,
+		t.Errorf("batch: %s; exit codes %d and %d; output %s\n%v\n%v\n%s", d, left.code, right.code,
 			textDifference(leftText, rightText), left, right, text)
 	}
 }
@@ -161,7 +161,7 @@ func TestBatchForced(t *testing.T) {
 			t.Fatal(err)
 		}
 		if d := left.differ(right); d != "" || (r.code != 0) != (failed > 0) {
-			t.Errorf("%s; %d lines failed in ip, xfrmctl: %v\n%s", d, failed, r, text.String())
+			t.Errorf("%s; %d lines failed in ip\n%v\n%s", d, failed, r, text.String())
 		}
 	}
 }

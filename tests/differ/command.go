@@ -136,7 +136,7 @@ func newCommand(words []string) command {
 	for len(words) > 0 && strings.HasPrefix(words[0], "-") {
 		n := 1
 		switch words[0] {
-		case "-f", "-family", "--family", "-fam", "-rc", "-rcvbuf", "-l", "-loops", "-n":
+		case "-f", "-family", "--family", "-fam", "-rc", "-rcvbuf", "-l", "-loops", "-n", "--engine":
 			n = min(2, len(words))
 		}
 		c.options = append(c.options, words[:n]...)

@@ -146,7 +146,7 @@ func (g *generator) options() []string {
 		case 14:
 			list = append(list, "-s", "-s")
 		case 15:
-			list = append(list, g.pick("-z", "--", "-family=inet6", "-f", "-force", "-rc", "-c", "-l"))
+			list = append(list, g.pick("-z", "-f", "-force", "-c", "-a", "-S", "-4x", "-stats=1"))
 		}
 	}
 	return list

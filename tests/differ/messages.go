@@ -12,6 +12,9 @@ type messages struct {
 	r *rand.Rand
 	// ifindexes that exist, so that names can be shown
 	devices []uint32
+	// the replay window of the last SA: the kernel has none there for an SA
+	// with XFRMA_REPLAY_ESN_VAL
+	window byte
 }
 
 func (m *messages) chance(n int) bool { return m.r.IntN(100) < n }
@@ -128,7 +131,8 @@ func (m *messages) sa() []byte {
 	b = native.AppendUint32(b, m.u32()) // reqid
 	b = native.AppendUint16(b, family)
 	flags := choose[byte](m, 0, 0, 1, 2, 4, 8, 16, 32, 64, 128, 0x21, 0xff)
-	return append(b, choose[byte](m, 0, 1, 1, 2, 3, 4, 5, 9), choose[byte](m, 0, 32, 255), flags, 0, 0, 0, 0, 0, 0, 0)
+	m.window = choose[byte](m, 0, 0, 32, 255)
+	return append(b, choose[byte](m, 0, 1, 1, 2, 3, 4, 5, 9), m.window, flags, 0, 0, 0, 0, 0, 0, 0)
 }
 
 func (m *messages) policy() []byte {
@@ -156,9 +160,17 @@ func (m *messages) algorithm(extra bool) []byte {
 	return b
 }
 
+// mark is never all zeros, and nonZero not zero: the kernel leaves those out.
 func (m *messages) mark() []byte {
-	return native.AppendUint32(native.AppendUint32(nil, m.u32()), m.u32())
+	value := m.u32()
+	mask := m.u32()
+	if value == 0 && mask == 0 {
+		mask = 1
+	}
+	return native.AppendUint32(native.AppendUint32(nil, value), mask)
 }
+
+func (m *messages) nonZero() []byte { return native.AppendUint32(nil, 1+m.u32()/2) }
 
 func (m *messages) word() []byte { return native.AppendUint32(nil, m.u32()) }
 
@@ -266,7 +278,7 @@ const (
 func (m *messages) saAttributes(b []byte) []byte {
 	algorithm := func() []byte { return m.algorithm(false) }
 	long := func() []byte { return m.algorithm(true) }
-	b = m.maybe(b, 20, attrLastUsed, func() []byte { return native.AppendUint64(nil, m.stamp()) })
+	b = m.maybe(b, 20, attrLastUsed, func() []byte { return native.AppendUint64(nil, 1+m.stamp()) })
 	b = m.maybe(b, 15, attrCareOf, func() []byte { return m.address(10) })
 	b = m.maybe(b, 30, attrAEAD, long)
 	b = m.maybe(b, 25, attrAuth, algorithm)
@@ -274,18 +286,21 @@ func (m *messages) saAttributes(b []byte) []byte {
 	b = m.maybe(b, 35, attrCrypt, algorithm)
 	b = m.maybe(b, 15, attrComp, algorithm)
 	b = m.maybe(b, 25, attrEncap, m.encap)
-	b = m.maybe(b, 15, attrTFC, m.word)
+	b = m.maybe(b, 15, attrTFC, m.nonZero)
 	b = m.maybe(b, 30, attrMark, m.mark)
-	b = m.maybe(b, 30, attrOutMark, m.word)
-	b = m.maybe(b, 30, attrOutMarkMask, m.word)
+	if m.chance(30) { // the kernel sends both or none, and none of zeros
+		b = attribute(attribute(b, attrOutMark, m.word()), attrOutMarkMask, native.AppendUint32(nil, 1|m.u32()))
+	}
 	b = m.maybe(b, 30, attrReplay, m.replay)
-	b = m.maybe(b, 30, attrReplayESN, m.replayESN)
-	b = m.maybe(b, 20, attrExtraFlags, func() []byte { return native.AppendUint32(nil, choose[uint32](m, 1, 2, 3, 0, 0xffffffff)) })
+	if m.window == 0 {
+		b = m.maybe(b, 50, attrReplayESN, m.replayESN)
+	}
+	b = m.maybe(b, 20, attrExtraFlags, func() []byte { return native.AppendUint32(nil, choose[uint32](m, 1, 2, 3, 4, 0xffffffff)) })
 	b = m.maybe(b, 20, attrOffload, func() []byte { return m.offload(false) })
 	b = m.maybe(b, 15, attrContext, m.securityContext)
-	b = m.maybe(b, 30, attrIfID, m.word)
+	b = m.maybe(b, 30, attrIfID, m.nonZero)
 	b = m.maybe(b, 25, attrDir, func() []byte { return []byte{choose[byte](m, 1, 2)} })
-	b = m.maybe(b, 20, attrPCPU, m.word)
+	b = m.maybe(b, 20, attrPCPU, m.nonZero)
 	b = m.maybe(b, 10, attrMappingTimer, m.word)
 	b = m.maybe(b, 10, attrKeepalive, m.word)
 	return m.maybe(b, 10, attrReplayThresh, m.word)
@@ -297,7 +312,7 @@ func (m *messages) policyAttributes(b []byte) []byte {
 	b = m.maybe(b, 15, attrContext, m.securityContext)
 	b = m.maybe(b, 60, attrPolicyType, func() []byte { return []byte{choose[byte](m, 0, 0, 1, 7), 0, 0, 0, 0, 0} })
 	b = m.maybe(b, 30, attrMark, m.mark)
-	b = m.maybe(b, 30, attrIfID, m.word)
+	b = m.maybe(b, 30, attrIfID, m.nonZero)
 	return m.maybe(b, 10, attrOffload, func() []byte { return m.offload(true) })
 }
 
@@ -318,14 +333,16 @@ func (m *messages) next() message {
 		},
 		func() message {
 			body := append(m.sa(), choose[byte](m, 0, 1), 0, 0, 0, 0, 0, 0, 0)
-			return newMessage(0x18, 0, m.maybe(m.maybe(body, 30, attrMark, m.mark), 30, attrIfID, m.word))
+			return newMessage(0x18, 0, m.maybe(m.maybe(body, 30, attrMark, m.mark), 30, attrIfID, m.nonZero))
 		},
 		func() message {
 			body := append(m.policy(), choose[byte](m, 0, 1), 0, 0, 0, 0, 0, 0, 0)
 			return newMessage(0x1b, 0, m.policyAttributes(body))
 		},
 		m.acquire, m.aevent, m.report, m.mapping,
-		func() message { return newMessage(msgFlushSA, 0, []byte{choose[byte](m, 0, 50, 51, 108, 255, 43)}) },
+		func() message {
+			return newMessage(msgFlushSA, 0, []byte{choose[byte](m, 0, 50, 51, 108, 255, 43), 0, 0, 0})
+		},
 		func() message {
 			return newMessage(msgFlushPolicy, 0, m.maybe(nil, 60, attrPolicyType, func() []byte { return []byte{choose[byte](m, 0, 1), 0, 0, 0, 0, 0} }))
 		},
@@ -367,7 +384,8 @@ func (m *messages) aevent() message {
 }
 
 func (m *messages) report() message {
-	b := append([]byte{choose[byte](m, 60, 43, 50), 0, 0, 0}, m.selector(m.family())...)
+	b := append([]byte{choose[byte](m, 60, 43), 0, 0, 0}, m.selector(10)...)
+	native.PutUint16(b[4+40:], 10) // one without a family does not come
 	return newMessage(0x20, 0, m.maybe(b, 60, attrCareOf, func() []byte { return m.address(10) }))
 }
 

@@ -23,9 +23,9 @@ func TestMonitorFile(t *testing.T) {
 	}
 	defer p.close()
 	m := &messages{r: rand.New(rand.NewPCG(seed(t), 1)), devices: []uint32{1, 2, 3}}
-	n := 4000
+	n := 10000
 	if testing.Short() {
-		n = 400
+		n = 1000
 	}
 	var all []message
 	for range n {
@@ -57,7 +57,7 @@ func compareDecoding(t *testing.T, s *space, b bench, options []string, all []me
 	}
 	*reports--
 	results, _ := decodings(t, s, b, options, all)
-	t.Errorf("%v monitor file: %s\nmessage %s\nip:      %v\nxfrmctl: %v", options,
+	t.Errorf("%v monitor file: %s\nmessage %s\n%v\n%v", options,
 		textDifference(results[0].out, results[1].out), hex.EncodeToString(all[0]), results[0], results[1])
 }
 

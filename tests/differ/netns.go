@@ -72,16 +72,17 @@ func (s *space) do(f func()) {
 
 // result is what came of one run of a program.
 type result struct {
-	code     int // exit code; -1 killed
+	tool     string
+	code     int // exit code; -1 killed by a signal
 	out, err string
 }
 
 func (r result) String() string {
-	return fmt.Sprintf("exit %d\n  stdout: %s\n  stderr: %s", r.code, indent(r.out), indent(r.err))
+	return fmt.Sprintf("  %s: exit %d\n    stdout: %s\n    stderr: %s", r.tool, r.code, indent(r.out), indent(r.err))
 }
 
 func indent(s string) string {
-	return strings.ReplaceAll(strings.TrimRight(s, "\n"), "\n", "\n          ")
+	return strings.ReplaceAll(strings.TrimRight(s, "\n"), "\n", "\n            ")
 }
 
 // run runs a program with its arguments in the namespace.
@@ -102,7 +103,7 @@ func (s *space) run(p program, args []string, stdin string) (result, error) {
 	if err != nil && !errors.As(err, &exit) {
 		return result{}, fmt.Errorf("%s: %w", p.name, err)
 	}
-	return result{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}, nil
+	return result{p.name, cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}, nil
 }
 
 // start starts a program in the namespace.

@@ -2,6 +2,7 @@ package differ
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -103,7 +104,7 @@ func (f finding) String() string {
 	for _, c := range f.before {
 		fmt.Fprintf(&b, "  after  %v\n", c)
 	}
-	fmt.Fprintf(&b, "  command %v\n  ip:      %v\n  xfrmctl: %v\n", f.command, f.outcome.left, f.outcome.right)
+	fmt.Fprintf(&b, "  command %v\n%v\n%v", f.command, f.outcome.left, f.outcome.right)
 	return b.String()
 }
 
@@ -175,7 +176,12 @@ func TestHarness(t *testing.T) {
 		r.commands(int(setting(t, "XFRMCTL_DIFF_SELF", uint64(n))))
 		r.report()
 	})
-	for how := range brokenTools {
+	kinds := slices.Sorted(maps.Keys(brokenTools))
+	if !atLength() { // two of them, other ones each time
+		i := int(start % uint64(len(kinds)-1))
+		kinds = kinds[i : i+2]
+	}
+	for _, how := range kinds {
 		t.Run(how, func(t *testing.T) {
 			r := &run{t: t, bench: b, left: b.ip, right: brokenTool(t, how, b.ip), g: newGenerator(start), stop: 1}
 			r.g.noESP = !b.esp
