@@ -65,11 +65,11 @@ func (b *Batch) Reset() {
 }
 
 // Limits of a chunk. ackRoom is what one refusal takes of the receive buffer
-// (a datagram with its bookkeeping); chunkBytes stays below the default send
-// buffer, 212,992 bytes.
+// (a datagram with its bookkeeping). chunkBytes are about 90 SAs, which take
+// the kernel a millisecond; larger chunks are no faster.
 const (
 	chunkMax   = 512
-	chunkBytes = 128 << 10
+	chunkBytes = 32 << 10
 	ackRoom    = 2048
 )
 
@@ -129,6 +129,7 @@ type chunk struct {
 	first, n int
 	seq      uint32
 	starts   []int
+	slow     bool // may take the kernel long: modules to load, devices to program
 }
 
 // encode fills the send buffer with requests from first on. After an error the
@@ -136,7 +137,7 @@ type chunk struct {
 func (b *Batch) encode(first int) (*chunk, error) {
 	c := b.c
 	limit := min(chunkMax, max(c.room/ackRoom, 1), len(b.reqs)-first)
-	ch := &chunk{b: b, first: first, seq: c.nextSeq(limit), starts: make([]int, 0, limit)}
+	ch := &chunk{b: b, first: first, seq: c.nextSeq(limit), starts: c.starts[:0], slow: !c.warm}
 	c.buf = c.buf[:0]
 	for ch.n < limit && len(c.buf) < chunkBytes {
 		start := align4(len(c.buf))
@@ -146,11 +147,26 @@ func (b *Batch) encode(first int) (*chunk, error) {
 			return ch, fmt.Errorf("batch: request %d: %w", first+ch.n, err)
 		}
 		c.buf = buf
+		ch.slow = ch.slow || offloads(b.reqs[first+ch.n])
 		ch.starts = append(ch.starts, start)
 		ch.n++
 	}
 	ch.wantAck()
+	c.starts = ch.starts
 	return ch, nil
+}
+
+// offloads reports whether a device has to be programmed.
+func offloads(r Request) bool {
+	switch o := r.body.(type) {
+	case *SA:
+		return o.Offload != nil
+	case *Policy:
+		return o.Offload != nil
+	case *SAID, *PolicyID:
+		return false
+	}
+	return true // rare, and not known to be quick
 }
 
 // wantAck asks for an acknowledgement of the last request: the kernel answers
@@ -166,7 +182,11 @@ func (ch *chunk) wantAck() {
 func (ch *chunk) exchange(ctx context.Context, res *BatchResult) error {
 	c := ch.b.c
 	defer clear(c.buf) // keys
-	if err := c.t.send(c.buf); err != nil {
+	send := c.t.sendQuick
+	if ch.slow {
+		send = c.t.send
+	}
+	if err := send(c.buf); err != nil {
 		return c.ioError(ctx, ch.b.reqs[ch.first], err)
 	}
 	res.Unsent += ch.n
@@ -194,6 +214,7 @@ func (ch *chunk) exchange(ctx context.Context, res *BatchResult) error {
 				return err
 			}
 			if m.seq == last {
+				c.warm = true
 				return nil
 			}
 		}

@@ -31,13 +31,16 @@ type Config struct {
 // so requests may be made while one is being read. The thread of the caller
 // is never moved to another namespace.
 type Conn struct {
-	cfg  Config
-	mu   sync.Mutex // guards what is below
-	t    transport
-	seq  uint32
-	buf  []byte // requests
-	in   []byte // answers
-	room int    // of the receive buffer, bytes
+	cfg Config
+	mu  sync.Mutex // guards what is below
+	t   transport
+	seq uint32
+	buf []byte // requests
+	in  []byte // answers
+	// starts is memory for where the messages of a batch's chunk begin.
+	starts []int
+	room   int  // of the receive buffer, bytes
+	warm   bool // a chunk of a batch was answered: modules are loaded
 }
 
 // recvSize is offered for every datagram: the kernel sizes dumps by the largest

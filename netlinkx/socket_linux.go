@@ -93,6 +93,18 @@ func (s *nlSocket) send(b []byte) (err error) {
 	return sysErr("send", err, werr)
 }
 
+// sendQuick is send for what the kernel does within a millisecond.
+func (s *nlSocket) sendQuick(b []byte) (err error) {
+	werr := s.raw.Write(func(fd uintptr) bool {
+		for {
+			if err = writeNoWait(fd, b); err != unix.EINTR {
+				return err != unix.EAGAIN
+			}
+		}
+	})
+	return sysErr("send", err, werr)
+}
+
 func (s *nlSocket) recv(b []byte) (n int, nsid Opt[int32], err error) {
 	if s.oob != nil {
 		return s.recvNSID(b)

@@ -11,6 +11,8 @@ const defaultReadBuffer = 4 << 20
 type transport interface {
 	// send sends one datagram of one or more netlink messages.
 	send(b []byte) error
+	// sendQuick is send of what is done within a millisecond.
+	sendQuick(b []byte) error
 	// recv reads one datagram into b. nsid is the sender's namespace id when
 	// it is another one and the transport listens to all.
 	recv(b []byte) (n int, nsid Opt[int32], err error)
@@ -35,6 +37,8 @@ type Transport interface {
 type foreign struct{ t Transport }
 
 func (f foreign) send(b []byte) error { return f.t.Send(b) }
+
+func (f foreign) sendQuick(b []byte) error { return f.t.Send(b) }
 
 func (f foreign) recv(b []byte) (int, Opt[int32], error) {
 	n, err := f.t.Recv(b)

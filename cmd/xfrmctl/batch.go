@@ -15,7 +15,7 @@ import (
 
 // batchChunk is how many commands are sent before their answers are looked at:
 // what may still be applied after a failing line when there is no --force.
-const batchChunk = 512
+const batchChunk = 128
 
 // batchRun is a batch file under way. Memory does not grow with the file.
 type batchRun struct {

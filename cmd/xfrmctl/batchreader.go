@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	batchBuffer  = 256 << 10
+	batchBuffer  = 64 << 10
 	maxBatchLine = 1 << 20 // bytes of one command with its continuation lines
 	maxWords     = 511     // of one command, as in `ip -batch`
 )

@@ -119,7 +119,9 @@ func (p *parser) key(kind, word string) (netlinkx.Key, error) {
 	}
 	p.out.KeyOnArgv = p.out.KeyOnArgv || word != ""
 	p.state.keys = append(p.state.keys, keyWord{kind, oddKey(word)})
-	b, msg := keyBytes(word)
+	b, msg := keyBytes(p.scratch[:0], word)
+	defer clear(b)
+	p.scratch = b
 	if msg != "" {
 		return netlinkx.Key{}, &Error{Code: codeWords, Text: "Error: argument \"" + hidden + "\" is wrong: " + msg}
 	}
@@ -143,16 +145,16 @@ func (p *parser) keyFrom(word string) (netlinkx.Key, error) {
 
 const longKey = "ALGO-KEYMAT value makes buffer overflow\n"
 
-// keyBytes reads a key word: 0x and hex digits, with a zero put in front of an
+// keyBytes appends the key that a word is: 0x and hex digits, with a zero put in front of an
 // odd number of them, or else the bytes of the word. Each pair of digits is
 // read like any C number, so that blanks and signs pass, as they do in ip.
-func keyBytes(word string) (b []byte, msg string) {
+func keyBytes(b []byte, word string) (_ []byte, msg string) {
 	digits, isHex := strings.CutPrefix(word, "0x")
 	if !isHex || digits == "" {
 		if len(word) > maxKey {
 			return nil, longKey
 		}
-		return []byte(word), ""
+		return append(b, word...), ""
 	}
 	if len(digits)%2 == 1 {
 		digits = "0" + digits
@@ -160,13 +162,16 @@ func keyBytes(word string) (b []byte, msg string) {
 	if len(digits)/2 > maxKey {
 		return nil, longKey
 	}
-	b = make([]byte, len(digits)/2)
-	for i := range b {
-		v, ok := parseNumber(digits[2*i:2*i+2], 16, 0xff)
+	for ; digits != ""; digits = digits[2:] {
+		if hi, lo := digit(digits[0]), digit(digits[1]); hi < 16 && lo < 16 {
+			b = append(b, byte(hi<<4|lo))
+			continue
+		}
+		v, ok := parseNumber(digits[:2], 16, 0xff)
 		if !ok {
 			return nil, "ALGO-KEYMAT value is invalid"
 		}
-		b[i] = byte(v)
+		b = append(b, byte(v))
 	}
 	return b, ""
 }

@@ -29,7 +29,7 @@ func newParser(c *Context) *parser {
 
 // reset prepares the parser for a command in s, which is empty.
 func (p *parser) reset(c *Context, s *slot) {
-	*p = parser{ctx: c, slot: s, out: &s.cmd, family: c.Family, seen: p.seen[:0], state: stateWords{keys: p.state.keys[:0]}}
+	*p = parser{ctx: c, slot: s, out: &s.cmd, family: c.Family, seen: p.seen[:0], scratch: p.scratch[:0], state: stateWords{keys: p.state.keys[:0]}}
 }
 
 // parse returns an untyped nil error on success.

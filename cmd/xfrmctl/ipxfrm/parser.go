@@ -16,6 +16,7 @@ type parser struct {
 	command *command
 	out     *Command // in slot
 	slot    *slot
+	scratch []byte          // for the key being read
 	family  netlinkx.Family // known so far, zero for none
 	seen    []string        // keywords that may come once, and have
 	keyEnd  int             // position behind the last algorithm, 0 for none
