@@ -13,7 +13,7 @@ RUNNER = (cd tests && $(GO) build -buildvcs=false -o ../build/runner ./runner) &
 .PHONY: build test lint fuzz bench differential demo lab clean
 
 build:
-	CGO_ENABLED=0 $(GO) build -buildvcs=$(VCS) -trimpath -ldflags '-s -w' -o xfrmctl ./cmd/xfrmctl
+	CGO_ENABLED=0 $(GO) build -buildvcs=$(VCS) -trimpath -tags urfave_cli_no_docs -ldflags '-s -w' -o xfrmctl ./cmd/xfrmctl
 
 test:
 	@$(RUNNER) test
