@@ -93,7 +93,7 @@ type PolicyID struct {
 // String identifies the policy.
 func (id PolicyID) String() string {
 	s := fmt.Sprintf("%s policy %s", id.Dir, id.Selector)
-	if id.Index != 0 && id.Selector == (Selector{}) {
+	if id.Index != 0 && !id.Selector.Src.IsValid() && !id.Selector.Dst.IsValid() {
 		s = fmt.Sprintf("%s policy index %d", id.Dir, id.Index)
 	}
 	if id.Type.Valid && id.Type.V != PolicyMain {
