@@ -111,7 +111,7 @@ func unknownObject(word string) error {
 		err.hint = fmt.Sprintf("xfrmctl takes the words of `ip xfrm` only; for this run: ip %s", word)
 		return err
 	}
-	if near := nearest(word, names); near != "" {
+	if near := ipxfrm.Nearest(word, names); near != "" {
 		err.hint = fmt.Sprintf("did you mean %q?", near)
 	}
 	return err

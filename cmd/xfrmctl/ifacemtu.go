@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/ipxfrm"
 	"github.com/xfrmctl/xfrmctl/ifaces"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 )
@@ -111,7 +112,7 @@ func (s *ifaceSA) algorithms(sa *netlinkx.SA) error {
 
 func unknownName(word, name string, known []string) error {
 	err := &exitError{code: exitArgument, msg: fmt.Sprintf("%s %q is not known; known are %s", word, name, strings.Join(known, ", "))}
-	if near := nearest(name, known); near != "" {
+	if near := ipxfrm.Nearest(name, known); near != "" {
 		err.hint = fmt.Sprintf("did you mean %q?", near)
 	}
 	return err

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/ipxfrm"
 	"github.com/xfrmctl/xfrmctl/ifaces"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 )
@@ -87,7 +88,7 @@ func parseIface(args []string) (*ifaceRequest, error) {
 			names = append(names, v.names...)
 		}
 		err := &exitError{code: exitArgument, msg: fmt.Sprintf("command %q is unknown, try \"xfrmctl iface help\"", word)}
-		if near := nearest(word, names); near != "" {
+		if near := ipxfrm.Nearest(word, names); near != "" {
 			err.hint = fmt.Sprintf("did you mean %q?", near)
 		}
 		return nil, err
@@ -167,7 +168,7 @@ func (r *ifaceRequest) unknown(word string) error {
 	if r.kind {
 		err.code = exitCheck // as `ip` has it for an option that the kind does not know
 	}
-	if near := nearest(word, names); near != "" {
+	if near := ipxfrm.Nearest(word, names); near != "" {
 		err.hint = fmt.Sprintf("did you mean %q?", near)
 	}
 	return err

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/ipxfrm"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 )
 
@@ -156,7 +158,12 @@ func unknownOption(word string) error {
 	}
 	name, _, _ := strings.Cut(word, "=")
 	err := &exitError{code: exitArgument, msg: "option " + strconv.Quote(word) + ` is unknown, try "xfrmctl help"`}
-	if near := nearest("-"+strings.TrimLeft(name, "-"), names); near != "" {
+	name = "-" + strings.TrimLeft(name, "-")
+	near := ipxfrm.Nearest(name, names)
+	if slices.Contains(names, name) { // an option that takes no value, with one
+		near = name
+	}
+	if near != "" {
 		err.hint = "did you mean " + near + "?"
 	}
 	return err

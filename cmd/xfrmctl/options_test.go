@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/ipxfrm"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 )
 
@@ -117,7 +118,7 @@ func TestNearest(t *testing.T) {
 	for in, want := range map[string]string{
 		"stat": "state", "sttae": "state", "polcy": "policy", "montior": "monitor", "xyz": "", "": "", "ifaces": "iface",
 	} {
-		if got := nearest(in, words); got != want {
+		if got := ipxfrm.Nearest(in, words); got != want {
 			t.Errorf("%s: %q, want %q", in, got, want)
 		}
 	}

@@ -66,7 +66,7 @@ func (p *parser) parseID(loose bool) (*idWords, error) {
 		return id, nil
 	}
 	e := missing("XFRM-PROTO")
-	e.Suggest = nearest(p.peek(), append(p.command.words(), keywordNames(idKeywords)...))
+	e.Suggest = Nearest(p.peek(), append(p.command.words(), keywordNames(idKeywords)...))
 	return nil, e
 }
 

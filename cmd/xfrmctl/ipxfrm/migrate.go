@@ -175,7 +175,7 @@ func (p *parser) migrateEntry() error {
 	}
 	if w != "to" {
 		e := p.invalid("Missing to keyword")
-		e.Suggest = nearest(w, append(keywordNames(entryKeywords), "to"))
+		e.Suggest = Nearest(w, append(keywordNames(entryKeywords), "to"))
 		return e
 	}
 	to, err := p.bothEnds(true)

@@ -56,6 +56,6 @@ func (p *parser) monitorOther() error {
 	w := p.peek()
 	p.pos++
 	e := p.fail(codeWords, "Argument \"%s\" is unknown, try \"xfrmctl monitor help\".", w)
-	e.Suggest = nearest(w, p.command.words())
+	e.Suggest = Nearest(w, p.command.words())
 	return e
 }

@@ -1,9 +1,9 @@
 package ipxfrm
 
-// nearest returns the candidate that differs least from word, or "" when none
+// Nearest returns the candidate that differs least from word, or "" when none
 // is near: at most a third of the letters, and at least one, may differ. A
 // word that is a candidate has none.
-func nearest(word string, candidates []string) string {
+func Nearest(word string, candidates []string) string {
 	if len(word) < 2 || len(word) > 40 {
 		return ""
 	}

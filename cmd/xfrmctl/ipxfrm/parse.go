@@ -81,7 +81,7 @@ func (p *parser) findCommand(args []string) error {
 func usageError(object, word string) *Error {
 	e := &Error{Code: codeWords, Text: strings.TrimSuffix(Usage(object), "\n")}
 	if object == "" && word != "" && findObject(word) == "" {
-		e.Suggest = nearest(word, objectNames())
+		e.Suggest = Nearest(word, objectNames())
 	}
 	return e
 }
@@ -109,7 +109,7 @@ func nearestCommand(word string, names []string) string {
 			return n
 		}
 	}
-	return nearest(word, names)
+	return Nearest(word, names)
 }
 
 // body parses what follows the command.
@@ -157,7 +157,7 @@ func (p *parser) unknownSince() *Error {
 	w := p.peek()
 	p.pos++
 	e := p.duplicate("unknown")
-	e.Suggest = nearest(w, p.command.words())
+	e.Suggest = Nearest(w, p.command.words())
 	return e
 }
 

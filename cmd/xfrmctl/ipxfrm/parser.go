@@ -161,7 +161,7 @@ func (p *parser) choice(meta, msg string) (uint32, error) {
 		return v, nil
 	}
 	e := p.invalid(msg)
-	e.Suggest = nearest(w, k.names())
+	e.Suggest = Nearest(w, k.names())
 	return 0, e
 }
 
@@ -236,7 +236,7 @@ func (p *parser) unknown() *Error {
 	w := p.peek()
 	p.pos++
 	e := p.invalid("unknown")
-	e.Suggest = nearest(w, p.command.words())
+	e.Suggest = Nearest(w, p.command.words())
 	return e
 }
 
@@ -268,7 +268,7 @@ func (p *parser) shown(w string) string {
 
 // resembles reports whether w is one of the words or near to one.
 func resembles(w string, words []string) bool {
-	return slices.Contains(words, w) || nearest(w, words) != ""
+	return slices.Contains(words, w) || Nearest(w, words) != ""
 }
 
 // looksSecret reports whether w has more than 16 hex digits in a row.

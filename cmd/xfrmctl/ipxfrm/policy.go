@@ -198,6 +198,6 @@ func (p *parser) bits(limit uint8, msg string) (uint8, error) {
 func (p *parser) unknownDirection() error {
 	w, _ := p.value("POLICY-DIR")
 	e := p.invalid("unknown direction")
-	e.Suggest = nearest(w, p.command.words())
+	e.Suggest = Nearest(w, p.command.words())
 	return e
 }

@@ -130,7 +130,7 @@ func (p *parser) upperProto() error {
 	n, ok := parse8(w)
 	if !ok {
 		e := p.invalid("PROTO value is invalid")
-		e.Suggest = nearest(w, p.protocols().names())
+		e.Suggest = Nearest(w, p.protocols().names())
 		return e
 	}
 	p.sel.Proto = n

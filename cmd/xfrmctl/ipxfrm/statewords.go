@@ -203,7 +203,7 @@ func (p *parser) iptfsList() error {
 	}
 	if p.pos == start {
 		e := missing("IPTFS-LIST")
-		e.Suggest = nearest(p.peek(), keywordNames(iptfsKeywords))
+		e.Suggest = Nearest(p.peek(), keywordNames(iptfsKeywords))
 		return e
 	}
 	return nil
@@ -255,6 +255,6 @@ func (p *parser) limit() error {
 		return err
 	}
 	e := p.invalid("LIMIT value is invalid")
-	e.Suggest = nearest(w, keywordNames(limitKeywords))
+	e.Suggest = Nearest(w, keywordNames(limitKeywords))
 	return e
 }
