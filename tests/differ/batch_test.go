@@ -49,7 +49,7 @@ func TestBatch(t *testing.T) {
 	g.noESP = !b.esp
 	files, length := 12, 40
 	if testing.Short() {
-		files, length = 3, 20
+		files, length = 1, 20
 	}
 	for range files {
 		g.forget()
@@ -131,7 +131,7 @@ func TestBatchForced(t *testing.T) {
 	defer p.close()
 	files, length := 8, 60
 	if testing.Short() {
-		files, length = 2, 30
+		files, length = 1, 30
 	}
 	for range files {
 		if err := p.reset(); err != nil {

@@ -16,6 +16,13 @@ func TestMain(m *testing.M) {
 	if broken := os.Getenv("XFRMCTL_DIFFER_BROKEN"); broken != "" {
 		os.Exit(runBroken(broken, os.Args[1:]))
 	}
+	if dir := os.Getenv("XFRMCTL_DIFF_CODES"); dir != "" {
+		if err := writeCodes(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	os.Exit(m.Run())
 }
 
@@ -93,7 +100,7 @@ func count(t *testing.T) int {
 	t.Helper()
 	n := uint64(1000)
 	if testing.Short() {
-		n = 200
+		n = 150
 	}
 	return int(setting(t, "XFRMCTL_DIFF_N", n))
 }

@@ -21,6 +21,9 @@ import (
 //go:embed testdata/*.rows
 var tables embed.FS
 
+// rowFiles are the tables of the grammar.
+var rowFiles = []string{"state.rows", "policy.rows", "options.rows"}
+
 // group is a part of a table under a name.
 type group struct {
 	name  string

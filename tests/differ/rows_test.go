@@ -1,14 +1,10 @@
 package differ
 
 import (
-	"fmt"
 	"os"
 	"strings"
 	"testing"
 )
-
-// rowFiles are the tables of the grammar.
-var rowFiles = []string{"state.rows", "policy.rows", "options.rows"}
 
 // TestRows runs the tables: all at full length, otherwise a part of each,
 // another one each time.
@@ -24,7 +20,7 @@ func TestRows(t *testing.T) {
 	if !atLength() {
 		parts = 6
 		if testing.Short() {
-			parts = 30
+			parts = 40
 		}
 		part = seed(t) % parts
 		t.Logf("one paragraph in %d; all run with XFRMCTL_DIFF_N set (make differential)", parts)
@@ -90,50 +86,3 @@ func runParagraph(t *testing.T, p *pair, file string, par paragraph, codes bool)
 	}
 }
 
-// TestRowCodes prints the tables with the exit codes of `ip` in them, for
-// whoever adds rows: set XFRMCTL_DIFF_CODES to a directory.
-func TestRowCodes(t *testing.T) {
-	dir := os.Getenv("XFRMCTL_DIFF_CODES")
-	if dir == "" {
-		t.Skip("not a test: writes the exit codes of ip into the tables, with XFRMCTL_DIFF_CODES=DIRECTORY")
-	}
-	b := setUp(t, false)
-	p, err := newPair(b.ip, b.ip, b.ip)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.close()
-	for _, file := range append(rowFiles, "exceptions.rows") {
-		groups, err := readTable(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		seen := map[int][]int{} // line: codes
-		for _, g := range groups {
-			for _, par := range g.cases {
-				if err := p.reset(); err != nil {
-					t.Fatal(err)
-				}
-				for i, row := range par.rows {
-					r, err := p.left.run(b.ip, row.command.ip(), "")
-					if err != nil {
-						t.Fatal(err)
-					}
-					seen[par.line+i] = append(seen[par.line+i], r.code)
-				}
-			}
-		}
-		text, err := tables.ReadFile("testdata/" + file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		lines := strings.Split(string(text), "\n")
-		for n, codes := range seen {
-			_, rest := cutCodes(lines[n-1])
-			lines[n-1] = encodeCodes(codes) + " " + rest
-		}
-		if err := os.WriteFile(fmt.Sprintf("%s/%s", dir, file), []byte(strings.Join(lines, "\n")), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
