@@ -1,6 +1,7 @@
 package differ
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"slices"
@@ -162,6 +163,53 @@ func TestBatchForced(t *testing.T) {
 		}
 		if d := left.differ(right); d != "" || (r.code != 0) != (failed > 0) {
 			t.Errorf("%s; %d lines failed in ip\n%v\n%s", d, failed, r, text.String())
+		}
+	}
+}
+
+// TestBatchStops puts a bad line among good ones: both tools end with the
+// same exit code, and what `ip` has made by then, xfrmctl has made too. (What
+// follows within a chunk may be there as well; see the manual.)
+func TestBatchStops(t *testing.T) {
+	b := setUp(t, true)
+	p, err := newPair(b.ip, b.xfrmctl, b.ip)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	for _, bad := range []string{
+		"xfrm policy add src 10.9.1.0/24 dir out", "xfrm policy delete src 10.9.9.0/24 dir out", "xfrm policy add src 10.9.9.0/24 dir bogus", "xfrm policy add src 10.9.9.0/24",
+		"xfrm state get dst 10.9.9.9 proto esp spi 5", "xfrm bogus", "xfrm state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 1",
+	} {
+		if err := p.reset(); err != nil {
+			t.Fatal(err)
+		}
+		text := "xfrm policy add src 10.9.1.0/24 dir out\nxfrm policy add src 10.9.2.0/24 dir out\n" + bad + "\nxfrm policy add src 10.9.3.0/24 dir out\n"
+		left, err := p.left.run(b.ip, []string{"-batch", "-"}, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		right, err := p.right.run(b.xfrmctl, []string{"-batch", "-"}, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, r, err := p.snapshots()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if left.code == 0 || left.code != right.code {
+			t.Errorf("%s: exit codes differ\n%v\n%v", bad, left, right)
+		}
+		if !strings.Contains(right.err, "-:3") {
+			t.Errorf("%s: xfrmctl does not name the line\n%v", bad, right)
+		}
+		if len(l.policies) != 2 || len(r.policies) < 2 {
+			t.Fatalf("%s: %d policies by ip, %d by xfrmctl", bad, len(l.policies), len(r.policies))
+		}
+		for _, m := range l.policies {
+			if !slices.ContainsFunc(r.policies, func(o message) bool { return bytes.Equal(m, o) }) {
+				t.Errorf("%s: xfrmctl lacks a policy of ip", bad)
+			}
 		}
 	}
 }

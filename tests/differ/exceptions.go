@@ -26,6 +26,8 @@ func exceptions() []exception {
 		{"odd device name", "ip reads if1x as if1", oddDevice},
 		{"MPLS label as address", "there are no such SAs", mplsLabel},
 		{"json", "ip has no JSON for XFRM and prints text", jsonOutput},
+		{"nokeys of monitor", "in ip it has no effect", noKeysInMonitor},
+		{"no protocols file", "small systems have none; ip then refuses every name", withoutProtocols},
 		{"deleteall of states", "ip stops at the first that it cannot delete, and at 138", deleteAllStates},
 		{"deleteall of policies", "ip stops at the first of type sub", deleteAllPolicies},
 	}
@@ -122,6 +124,26 @@ func mplsLabel(c command, o outcome) bool {
 
 func jsonOutput(c command, o outcome) bool {
 	return o.kind == differText && slices.ContainsFunc(c.options, func(w string) bool { return w == "-j" || w == "-json" || w == "-p" })
+}
+
+func noKeysInMonitor(c command, o outcome) bool {
+	return c.verb() == "monitor" && c.has("nokeys") && o.kind == differText && strings.Contains(o.right.out, "<<Keys hidden>>")
+}
+
+// withoutProtocols needs a system that has no /etc/protocols, which only its
+// own test makes: there ip refuses tcp.
+func withoutProtocols(c command, o outcome) bool {
+	return o.left.code == 255 && o.right.code == 0 && strings.Contains(o.left.err, "PROTO value is invalid") && follows(c, "proto", "tcp")
+}
+
+// follows reports whether a keyword is there with this value.
+func follows(c command, key, value string) bool {
+	for i, w := range c.words {
+		if w == key && i+1 < len(c.words) && c.words[i+1] == value {
+			return true
+		}
+	}
+	return false
 }
 
 func deleteAllStates(c command, o outcome) bool {

@@ -1,7 +1,8 @@
 package differ
 
 import (
-	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -34,6 +35,10 @@ func TestExceptions(t *testing.T) {
 				shown += deleteMany(t, p, b)
 			case "more than 2 KiB of attributes":
 				shown += addMuch(t, p, b)
+			case "nokeys of monitor":
+				shown += monitorWithoutKeys(t, p)
+			case "no protocols file":
+				shown += hideProtocols(t, b)
 			}
 			if shown == 0 && !b.esp {
 				t.Skip("needs ESP (CONFIG_INET_ESP): none of its cases got as far as the difference")
@@ -140,6 +145,58 @@ func addMuch(t *testing.T, p *pair, b bench) int {
 	return 1
 }
 
+// monitorWithoutKeys lets both tools decode an SA with nokeys.
+func monitorWithoutKeys(t *testing.T, p *pair) int {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "messages")
+	if err := os.WriteFile(path, newMessage(msgNewSA, 0, handmadeSA(0x1000, 1, nil)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := newCommand([]string{"monitor", "nokeys", "file", path})
+	o, err := p.step(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if excuse(c, o) != "nokeys of monitor" {
+		t.Errorf("not shown: %v", finding{command: c, outcome: o})
+		return 0
+	}
+	return 1
+}
+
+// hideProtocols compares the tools where there is no /etc/protocols.
+func hideProtocols(t *testing.T, b bench) int {
+	t.Helper()
+	p, err := newPair(b.ip, b.xfrmctl, b.ip)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	for _, s := range []*space{p.left, p.right} {
+		s.do(func() {
+			if err = unix.Unshare(unix.CLONE_NEWNS); err != nil {
+				return
+			}
+			if err = unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err == nil {
+				err = unix.Mount("none", "/etc", "tmpfs", 0, "")
+			}
+		})
+		if err != nil {
+			t.Fatalf("hide /etc/protocols: %v", err)
+		}
+	}
+	c := newCommand(strings.Fields("policy add proto tcp dport 80 dir in"))
+	o, err := p.step(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if excuse(c, o) != "no protocols file" {
+		t.Errorf("not shown: %v", finding{command: c, outcome: o})
+		return 0
+	}
+	return 1
+}
+
 // TestExceptionsAreNarrow makes sure that the exceptions do not cover
 // differences that would be bugs.
 func TestExceptionsAreNarrow(t *testing.T) {
@@ -175,7 +232,7 @@ func TestExceptionsAreNarrow(t *testing.T) {
 	}
 	for _, g := range groups {
 		if !names[g.name] {
-			t.Error(fmt.Sprintf("exceptions.rows: group %q is no exception", g.name))
+			t.Errorf("exceptions.rows: group %q is no exception", g.name)
 		}
 	}
 }

@@ -85,4 +85,3 @@ func runParagraph(t *testing.T, p *pair, file string, par paragraph, codes bool)
 		}
 	}
 }
-
