@@ -66,6 +66,10 @@ func (b *batchRun) run() error {
 		if b.pendingLen() > 0 && !b.r.ready() && wouldBlock(b.src) && !b.flush() {
 			return nil
 		}
+		if b.pendingLen() == 0 { // nothing refers to earlier commands and their words
+			b.parser.Reset()
+			b.r.reset()
+		}
 		words, line, err := b.r.next()
 		if errors.Is(err, io.EOF) {
 			b.ended = true
@@ -96,9 +100,6 @@ func (b *batchRun) line(words []string, line int) bool {
 	if ipxfrmWords(words) {
 		if isPrefix(words[0], "xfrm") {
 			words = words[1:]
-		}
-		if b.pendingLen() == 0 {
-			b.parser.Reset() // nothing refers to earlier commands
 		}
 		cmd, err := b.parser.Parse(words)
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unsafe"
 )
 
 const (
@@ -23,6 +24,7 @@ type batchReader struct {
 	at    int    // number of the last physical line read, from 1
 	long  []byte // a command that does not lie in r's buffer whole
 	words []string
+	text  []byte // holds the words since reset
 }
 
 func newBatchReader(r io.Reader) *batchReader {
@@ -35,15 +37,15 @@ type lineError struct{ text string }
 func (e *lineError) Error() string { return e.text }
 
 // next returns the words of the next command that is not empty, and the line
-// on which it begins. The slice is valid until the next call, the words
-// forever. At the end the error is io.EOF. After a *lineError one may go on.
+// on which it begins. The slice is valid until the next call, the words until
+// reset. At the end the error is io.EOF. After a *lineError one may go on.
 func (b *batchReader) next() (words []string, line int, err error) {
 	for {
 		raw, err := b.command(&line)
 		if err != nil {
 			return nil, line, err
 		}
-		if words, err = splitWords(b.words[:0], raw); err != nil {
+		if words, err = splitWords(b.words[:0], b.keep(raw)); err != nil {
 			return nil, line, err
 		}
 		b.words = words
@@ -52,6 +54,20 @@ func (b *batchReader) next() (words []string, line int, err error) {
 		}
 	}
 }
+
+// keep copies a line to where it stays until reset. New memory costs more than
+// all else that is done with a line.
+func (b *batchReader) keep(raw []byte) string {
+	if len(raw) > cap(b.text)-len(b.text) {
+		b.text = make([]byte, 0, max(batchBuffer, len(raw))) // words in the old one keep it
+	}
+	start := len(b.text)
+	b.text = append(b.text, raw...)
+	return unsafe.String(unsafe.SliceData(b.text[start:]), len(raw))
+}
+
+// reset gives up the words so far: nothing may refer to them any more.
+func (b *batchReader) reset() { b.text = b.text[:0] }
 
 // ready reports whether a whole line is buffered, so that next will not read.
 func (b *batchReader) ready() bool {
@@ -127,9 +143,9 @@ func (b *batchReader) rest(raw []byte) ([]byte, error) {
 	}
 }
 
-// splitWords appends the words of a command to words. They share one string.
-func splitWords(words []string, raw []byte) ([]string, error) {
-	s := trimBlanks(string(raw))
+// splitWords appends the words of a command to words. They are parts of s.
+func splitWords(words []string, s string) ([]string, error) {
+	s = trimBlanks(s)
 	for s != "" {
 		if len(words) == maxWords {
 			return nil, &lineError{fmt.Sprintf("more than %d words", maxWords)}

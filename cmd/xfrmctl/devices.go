@@ -59,7 +59,7 @@ func (d *devices) index(name string) (int32, error) {
 	if d.indexes == nil {
 		d.indexes = make(map[string]int32)
 	}
-	d.indexes[name] = i
+	d.indexes[strings.Clone(name)] = i // words of a batch do not last
 	return i, nil
 }
 

@@ -1,6 +1,9 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // maxKinds bounds how many different warnings a batch remembers.
 const maxKinds = 64
@@ -26,6 +29,7 @@ func (w *warnings) first(text string) bool {
 	if w.seen == nil {
 		w.seen = make(map[string]int)
 	}
+	text = strings.Clone(text) // words of a batch do not last
 	w.seen[text] = 1
 	w.order = append(w.order, text)
 	return true
