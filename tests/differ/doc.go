@@ -1,6 +1,7 @@
 // Package differ runs the same commands through `ip xfrm` and `xfrmctl`, each
 // in a network namespace of its own, and compares what comes of it: exit code,
-// standard output where both print, and the kernel's tables, byte for byte.
+// standard output where both print, what they say about a mistake in the words,
+// and the kernel's tables, byte for byte.
 //
 // The commands come from tables in testdata (a line for each row of the
 // grammar and each trap) and from a seeded generator. Where xfrmctl differs on

@@ -90,7 +90,7 @@ func (g *generator) next() command {
 			break
 		}
 	}
-	if g.noESP && words[0] == "state" && words[1] == "add" && g.chance(70) {
+	if g.noESP && (command{words: words}).verb() == "state add" && g.chance(70) {
 		words = g.policyAdd()
 	}
 	if g.chance(invalidShare) {

@@ -99,6 +99,7 @@ const (
 	differCode   difference = "exit code"
 	differTables difference = "tables" // what the kernel holds afterwards
 	differText   difference = "standard output"
+	differError  difference = "error text"
 )
 
 // step runs a command on both sides.
@@ -126,6 +127,8 @@ func (p *pair) step(c command) (outcome, error) {
 		o.kind, o.detail = differTables, o.tables
 	case o.left.code == 0 && leftText != rightText:
 		o.kind, o.detail = differText, textDifference(leftText, rightText)
+	case errorDifference(o) != "":
+		o.kind, o.detail = differError, errorDifference(o)
 	}
 	return o, nil
 }
