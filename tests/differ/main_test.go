@@ -29,7 +29,8 @@ func TestMain(m *testing.M) {
 // bench is what every test here starts from.
 type bench struct {
 	ip, xfrmctl program
-	esp         bool // this kernel can make ESP SAs
+	version     string // of ip
+	esp         bool   // this kernel can make ESP SAs
 }
 
 // setUp finds the tools and sees what the kernel can do.
@@ -64,8 +65,8 @@ func setUp(t *testing.T, needXfrmctl bool) bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.esp = probe.code == 0
-	t.Logf("reference: %s; ESP: %v", strings.TrimSpace(version.out), b.esp)
+	b.esp, b.version = probe.code == 0, strings.TrimSpace(version.out)
+	t.Logf("reference: %s; ESP: %v", b.version, b.esp)
 	return b
 }
 
