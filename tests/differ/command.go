@@ -84,6 +84,15 @@ func (c command) verb() string {
 	return object
 }
 
+// reads reports whether the command changes nothing.
+func (c command) reads() bool {
+	switch c.verb() {
+	case "state list", "state get", "state count", "policy list", "policy get", "policy count", "policy getdefault":
+		return true
+	}
+	return false
+}
+
 // splitWords splits a line as a shell does: blanks and 'quotes'. A word $NAME
 // stands for words from a table.
 func splitWords(line string, names map[string]string) ([]string, error) {

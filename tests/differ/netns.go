@@ -147,7 +147,14 @@ func findIP() (program, error) {
 		return p, nil
 	}
 	p.args[0] = path
-	return unwrap(p)
+	direct, err := unwrap(p)
+	if err != nil {
+		return p, nil // still right, only slower
+	}
+	if out, err := direct.command([]string{"-V"}).CombinedOutput(); err != nil || !strings.Contains(string(out), "iproute2") {
+		return p, nil // it was looked at between two of its forms
+	}
+	return direct, nil
 }
 
 func isELF(path string) bool {

@@ -3,6 +3,7 @@ package differ
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // pair is two namespaces that went through the same commands, one through
@@ -62,7 +63,9 @@ func (p *pair) reset() error {
 		}
 	}
 	p.forget()
-	left, right, err := p.snapshots()
+	left, right, err := p.settled(func(left, right snapshot) bool {
+		return len(left.states)+len(left.policies)+len(right.states)+len(right.policies) == 0
+	})
 	if err != nil {
 		return err
 	}
@@ -73,6 +76,19 @@ func (p *pair) reset() error {
 		return fmt.Errorf("empty namespaces differ: %s", d)
 	}
 	return nil
+}
+
+// settled reads the tables until they are as they should be, for a second at
+// most: the kernel removes an SA for good in the background, and with an
+// IPComp SA its helper.
+func (p *pair) settled(done func(left, right snapshot) bool) (left, right snapshot, err error) {
+	for pause := time.Millisecond; ; pause *= 2 {
+		left, right, err = p.snapshots()
+		if err != nil || pause > time.Second || done(left, right) {
+			return left, right, err
+		}
+		time.Sleep(pause)
+	}
 }
 
 func (p *pair) snapshots() (left, right snapshot, err error) {
@@ -102,20 +118,31 @@ const (
 	differError  difference = "error text"
 )
 
-// step runs a command on both sides.
+// both runs a command on both sides.
+func (p *pair) both(c command) (left, right result, err error) {
+	if left, err = p.left.run(p.leftTool, c.forTool(p.leftTool), ""); err == nil {
+		right, err = p.right.run(p.rightTool, c.forTool(p.rightTool), "")
+	}
+	return left, right, err
+}
+
+// step runs a command on both sides and compares what came of it.
 func (p *pair) step(c command) (outcome, error) {
 	var o outcome
 	var err error
-	if o.left, err = p.left.run(p.leftTool, c.forTool(p.leftTool), ""); err != nil {
-		return o, err
-	}
-	if o.right, err = p.right.run(p.rightTool, c.forTool(p.rightTool), ""); err != nil {
+	if o.left, o.right, err = p.both(c); err != nil {
 		return o, err
 	}
 	p.noteDrawn(c, o)
-	left, right, err := p.snapshots()
+	left, right, err := p.settled(func(left, right snapshot) bool { return left.differ(right) == "" })
 	if err != nil {
 		return o, err
+	}
+	if c.reads() && o.left.code == 0 && maskText(o.left.out, p.leftDrawn) != maskText(o.right.out, p.rightDrawn) {
+		// One of them may have seen an SA that was about to go.
+		if o.left, o.right, err = p.both(c); err != nil {
+			return o, err
+		}
 	}
 	o.objects = len(left.states) + len(left.policies)
 	o.tables = left.differ(right)

@@ -38,6 +38,9 @@ func (r *run) commands(n int) {
 		}
 		r.sequence(p, number, min(sequenceLength, n-r.total))
 		p.close()
+		if number%20 == 19 {
+			r.t.Logf("%d commands", r.total)
+		}
 	}
 }
 
