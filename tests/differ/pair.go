@@ -78,13 +78,13 @@ func (p *pair) reset() error {
 	return nil
 }
 
-// settled reads the tables until they are as they should be, for a second at
-// most: the kernel removes an SA for good in the background, and with an
+// settled reads the tables until they are as they should be, for half a
+// second at most: the kernel removes an SA for good in the background, and with an
 // IPComp SA its helper.
 func (p *pair) settled(done func(left, right snapshot) bool) (left, right snapshot, err error) {
 	for pause := time.Millisecond; ; pause *= 2 {
 		left, right, err = p.snapshots()
-		if err != nil || pause > time.Second || done(left, right) {
+		if err != nil || pause > 256*time.Millisecond || done(left, right) {
 			return left, right, err
 		}
 		time.Sleep(pause)
