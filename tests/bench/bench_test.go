@@ -223,16 +223,20 @@ func TestList(t *testing.T) {
 	big, small := sandbox.New(t), sandbox.New(t)
 	fill(t, big, n)
 	fill(t, small, n/10)
-	ip, own, tenth := &timing{name: "ip xfrm state list"}, &timing{name: "xfrmctl state list"}, &timing{name: "xfrmctl state list"}
+	system, newest := &timing{name: "ip xfrm state list (system's)"}, &timing{name: "ip xfrm state list (newest)"}
+	own, tenth := &timing{name: "xfrmctl state list"}, &timing{name: "xfrmctl state list"}
 	for range 5 {
-		ip.command(t, big, sandbox.IP(), "xfrm", "state", "list")
+		system.command(t, big, "ip", "xfrm", "state", "list")
+		newest.command(t, big, sandbox.IP(), "xfrm", "state", "list")
 		own.command(t, big, bin, "--show-keys", "state", "list")
 		tenth.command(t, small, bin, "--show-keys", "state", "list")
 	}
-	ip.row(t, n)
+	system.row(t, n)
+	newest.row(t, n)
 	own.row(t, n)
 	tenth.row(t, n/10)
-	ratio(t, fmt.Sprintf("state list of %d", n), ip, own, 3, 0)
+	ratio(t, fmt.Sprintf("state list of %d", n), system, own, 3, 0)
+	ratio(t, fmt.Sprintf("state list of %d", n), newest, own, 0, 0)
 	a := memory(t, big, bin, "--show-keys", "state", "list")
 	b := memory(t, small, bin, "--show-keys", "state", "list")
 	t.Logf("memory of xfrmctl state list: %d KiB at %d SAs, %d KiB at %d", a, n, b, n/10)
