@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/ipxfrm"
@@ -161,7 +162,7 @@ func (e *env) show(cmd *ipxfrm.Command) error {
 		d, err := c.Defaults(e.ctx)
 		return one(e, &d, err, p.AppendDefaults, p.JSONDefaults)
 	}
-	return argError("%s %s is not implemented", cmd.Object, cmd.Verb)
+	return fmt.Errorf("internal error: nothing is done for %s %s", cmd.Object, cmd.Verb)
 }
 
 // one prints one record, or passes the error on.
