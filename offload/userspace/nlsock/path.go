@@ -1,0 +1,72 @@
+package nlsock
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/xfrmctl/xfrmctl/netlinkx"
+)
+
+// Dir is where engines have their sockets by default.
+const Dir = "/run/xfrmctl"
+
+const (
+	ownNamespace     = "/proc/thread-self/ns/net"
+	initialNamespace = "/proc/1/ns/net"
+)
+
+// initialInode is the inode number of the initial namespace since Linux 6.18
+// (NET_NS_INIT_INO of linux/nsfs.h); older kernels draw one.
+const initialInode = 0xeffffff9
+
+// DefaultPath returns where the engine of a network namespace listens unless it
+// is told otherwise: esp.sock in Dir for the initial namespace (that of process
+// 1), and esp-INODE.sock for another, with the inode number of the namespace.
+// The zero NetNS is that of the calling thread. Whoever may not look at process
+// 1 goes by the number that the initial namespace has since Linux 6.18. Errors
+// are those of NetNS.Open.
+func DefaultPath(ns netlinkx.NetNS) (string, error) {
+	inode, err := inodeOf(ns)
+	if err != nil {
+		return "", err
+	}
+	initial := uint64(initialInode)
+	var st syscall.Stat_t
+	if err := syscall.Stat(initialNamespace, &st); err == nil {
+		initial = st.Ino
+	}
+	name := "esp.sock"
+	if inode != initial && inode != 0 {
+		name = fmt.Sprintf("esp-%d.sock", inode)
+	}
+	return filepath.Join(Dir, name), nil
+}
+
+// inodeOf returns the inode number of a namespace; 0 of the caller's own where
+// there is no /proc.
+func inodeOf(ns netlinkx.NetNS) (uint64, error) {
+	f, err := openNetNS(ns)
+	if err != nil {
+		if ns.IsZero() && errors.Is(err, os.ErrNotExist) {
+			return 0, nil
+		}
+		return 0, err
+	}
+	defer func() { _ = f.Close() }() // opened for a look
+	var st syscall.Stat_t
+	if err := syscall.Fstat(int(f.Fd()), &st); err != nil {
+		return 0, fmt.Errorf("network namespace %s: %w", ns, err)
+	}
+	return st.Ino, nil
+}
+
+// openNetNS opens a namespace, also the caller's own.
+func openNetNS(ns netlinkx.NetNS) (*os.File, error) {
+	if ns.IsZero() {
+		return os.Open(ownNamespace)
+	}
+	return ns.Open()
+}

@@ -1,0 +1,90 @@
+package nlsock
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/xfrmctl/xfrmctl/netlinkx"
+)
+
+func dialRaw(path string) (*net.UnixConn, error) {
+	return net.DialUnix("unixpacket", nil, &net.UnixAddr{Name: path, Net: "unixpacket"})
+}
+
+// TestRouteFiles: the socket and namespace of the client come with the hello,
+// and namespaces that a message names with the message.
+func TestRouteFiles(t *testing.T) {
+	got := make(chan []*os.File, 1)
+	path := serve(t, func(p *Peer) {
+		if len(p.Files) != 2 {
+			t.Errorf("%d files with the hello", len(p.Files))
+		}
+		_ = p.Welcome()
+		_, files, err := p.Recv(make([]byte, 4096))
+		if err != nil {
+			t.Error(err)
+		}
+		got <- files
+	})
+	c, err := DialRoute(path, netlinkx.NetNS{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ns, err := os.Open(ownNamespace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ns.Close()
+	body := make([]byte, sizeIfInfo)
+	for _, a := range []struct {
+		typ uint16
+		v   uint32
+	}{{4, 1400}, {iflaNetNSFD, uint32(ns.Fd())}, {iflaNetNSPID, uint32(os.Getpid())}} {
+		body = host.AppendUint16(body, 8)
+		body = host.AppendUint16(body, a.typ)
+		body = host.AppendUint32(body, a.v)
+	}
+	if err := c.Send(append(appendHeader(nil, len(body), rtmNewLink, 5, 1, 0), body...)); err != nil {
+		t.Fatal(err)
+	}
+	files := <-got
+	defer closeAll(files)
+	if len(files) != 2 {
+		t.Fatalf("%d files with the message", len(files))
+	}
+	want, _ := ns.Stat()
+	for i, f := range files {
+		if st, err := f.Stat(); err != nil || !os.SameFile(st, want) {
+			t.Errorf("file %d: %v, %v", i, st, err)
+		}
+	}
+}
+
+func TestRouteBadNamespace(t *testing.T) {
+	c, err := DialRoute(serve(t, echo), netlinkx.NetNS{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	body := append(make([]byte, sizeIfInfo), 8, 0, iflaNetNSFD, 0, 0xff, 0xff, 0, 0)
+	if err := c.Send(append(appendHeader(nil, len(body), rtmNewLink, 5, 1, 0), body...)); err == nil {
+		t.Error("a descriptor that is not open is no error")
+	}
+}
+
+func TestDefaultPath(t *testing.T) {
+	own, err := DefaultPath(netlinkx.NetNS{})
+	if err != nil || filepath.Dir(own) != Dir {
+		t.Errorf("%q, %v", own, err)
+	}
+	same, err := DefaultPath(netlinkx.NetNSAt("/proc/self/ns/net"))
+	if err != nil || same != own {
+		t.Errorf("%q and %q of one namespace, %v", own, same, err)
+	}
+	if _, err := DefaultPath(netlinkx.NamedNetNS("no-such-namespace")); err == nil {
+		t.Error("no error without such a namespace")
+	}
+}
