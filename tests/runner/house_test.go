@@ -22,12 +22,13 @@ const (
 // mayImport lists, for each package of the main module, what it may import of
 // the others.
 var mayImport = map[string][]string{
-	"netlinkx":              {},
-	"netlinkx/netlinkxtest": {"netlinkx"},
-	"ifaces":                {"netlinkx"},
-	"cmd/xfrmctl/ipxfrm":    {"netlinkx"},
-	"cmd/xfrmctl/demo":      {"ifaces", "netlinkx"},
-	"cmd/xfrmctl":           {"cmd/xfrmctl/ipxfrm", "cmd/xfrmctl/demo", "ifaces", "netlinkx"},
+	"netlinkx":                  {},
+	"netlinkx/netlinkxtest":     {"netlinkx"},
+	"ifaces":                    {"netlinkx"},
+	"offload/userspace/journal": {},
+	"cmd/xfrmctl/ipxfrm":        {"netlinkx"},
+	"cmd/xfrmctl/demo":          {"ifaces", "netlinkx"},
+	"cmd/xfrmctl":               {"cmd/xfrmctl/ipxfrm", "cmd/xfrmctl/demo", "ifaces", "netlinkx"},
 }
 
 // source is one parsed file of the main module.
