@@ -1,6 +1,10 @@
 package esp
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+	"io"
+)
 
 const (
 	headerLen  = 8 // SPI, sequence number
@@ -124,6 +128,9 @@ func newPair(a *Algorithms, esn bool) (*Cipher, error) {
 	c.t, err = newPairTransform(d, key, h.hash, a.AuthKey.Reveal())
 	return c, err
 }
+
+// Format prints no key, whatever the verb.
+func (Cipher) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "<esp cipher>") }
 
 // Headroom returns how many bytes stand before the payload: ESP header and IV.
 func (c *Cipher) Headroom() int { return headerLen + int(c.ivLen) }
