@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/gro"
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/ipxfrm"
 )
 
@@ -36,6 +37,8 @@ func commands() []command {
 		{name: "xfrm", args: "OBJECT [COMMAND ARGS]", usage: "the same three, for those who are used to `ip xfrm`",
 			grammar: true, complete: ipxfrm.Complete, help: func() string { return ipxfrm.Usage("") }, run: (*env).xfrm},
 		{name: "iface", args: "COMMAND ARGS", usage: "XFRM interfaces", complete: ifaceComplete, help: ifaceUsage, run: (*env).iface},
+		{name: "gro", alias: "gso", args: "COMMAND ARGS", usage: "GRO, GSO and their like: show and set what decides the size of packets",
+			complete: gro.Complete, help: gro.Usage, run: (*env).gro},
 		{name: "demo", args: "[-j]", usage: "show it at work in namespaces that are thrown away",
 			complete: func([]string) []string { return []string{"-j", "-p"} }, help: demoUsage, run: (*env).demo},
 		{name: "completion", args: "bash|zsh|fish", usage: "print a completion script",

@@ -1,0 +1,75 @@
+package gro
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/xfrmctl/xfrmctl/gsogro"
+)
+
+func TestParseChange(t *testing.T) {
+	tests := []struct {
+		words string
+		want  gsogro.Change
+		fails string
+	}{
+		{"", gsogro.Change{}, "nothing to set"},
+		{"rx-gro", gsogro.Change{}, `a value must follow "rx-gro"`},
+		{"rx-gro yes", gsogro.Change{}, `rx-gro is on or off, not "yes"`},
+		{"gso_max_size on", gsogro.Change{}, `gso_max_size takes a number, not "on"`},
+		{"gso_max_size -1", gsogro.Change{}, "takes a number"},
+		{"rx-gro on tx-generic-segmentation off gso_max_size 0x10 threaded 1", gsogro.Change{
+			Features: map[string]bool{"rx-gro": true, "tx-generic-segmentation": false},
+			Numbers:  map[string]uint64{"gso_max_size": 16, "threaded": 1},
+		}, ""},
+	}
+	for _, tt := range tests {
+		got, err := parseChange(strings.Fields(tt.words))
+		if tt.fails != "" {
+			var words *WordError
+			if !errors.As(err, &words) || !strings.Contains(err.Error(), tt.fails) {
+				t.Errorf("%q: error %v, want one that says %q", tt.words, err, tt.fails)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%q: %v", tt.words, err)
+		} else if d := cmp.Diff(tt.want, got); d != "" {
+			t.Errorf("%q:\n%s", tt.words, d)
+		}
+	}
+}
+
+func TestUnknownVerb(t *testing.T) {
+	err := Run(&Env{}, []string{"shwo"})
+	var words *WordError
+	if !errors.As(err, &words) || words.Hint != `did you mean "show"?` {
+		t.Errorf("error %#v, want a hint at show", err)
+	}
+}
+
+func TestComplete(t *testing.T) {
+	tests := []struct {
+		words string
+		has   string
+		lacks string
+	}{
+		{"s", "snapshot", "on"},
+		{"set v0 rx", "rx-gro", "on"},
+		{"set v0 rx-gro o", "on", "rx-gro"},
+		{"set v0 rx-gro on gso", "gso_max_size", "off"},
+	}
+	for _, tt := range tests {
+		got := Complete(strings.Fields(tt.words))
+		if !slices.Contains(got, tt.has) || slices.Contains(got, tt.lacks) {
+			t.Errorf("%q: %v, want %q in it and not %q", tt.words, got, tt.has, tt.lacks)
+		}
+	}
+	if got := Complete(strings.Fields("set v0 gso_max_size 1")); got != nil {
+		t.Errorf("a number completes to %v", got)
+	}
+}

@@ -1,0 +1,25 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/gro"
+	"github.com/xfrmctl/xfrmctl/gsogro"
+)
+
+// gro runs the words after "gro" or "gso".
+func (e *env) gro(args []string) error {
+	err := gro.Run(&gro.Env{
+		Ctx: e.ctx, Stdin: e.stdin, Stdout: e.stdout, NetNS: e.netns,
+		JSON: e.opts.json, DryRun: e.opts.dryRun, Encode: e.printJSON,
+	}, args)
+	var words *gro.WordError
+	var refused *gsogro.RefusedError
+	switch {
+	case errors.As(err, &words):
+		return &exitError{code: exitArgument, msg: words.Msg, hint: words.Hint, err: err}
+	case errors.As(err, &refused):
+		return &exitError{code: exitKernel, msg: err.Error(), hint: hintOf(err), err: err}
+	}
+	return err
+}
