@@ -26,6 +26,7 @@ var mayImport = map[string][]string{
 	"netlinkx/netlinkxtest":     {"netlinkx"},
 	"ifaces":                    {"netlinkx"},
 	"offload/userspace/journal": {},
+	"offload/userspace/confine": {},
 	"cmd/xfrmctl/ipxfrm":        {"netlinkx"},
 	"cmd/xfrmctl/demo":          {"ifaces", "netlinkx"},
 	"cmd/xfrmctl":               {"cmd/xfrmctl/ipxfrm", "cmd/xfrmctl/demo", "ifaces", "netlinkx"},
