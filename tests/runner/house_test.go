@@ -25,11 +25,19 @@ var mayImport = map[string][]string{
 	"netlinkx":                  {},
 	"netlinkx/netlinkxtest":     {"netlinkx"},
 	"ifaces":                    {"netlinkx"},
+	"gsogro":                    {"netlinkx"},
+	"gsogro/segment":            {},
+	"offload/userspace/esp":     {"netlinkx"},
+	"offload/userspace/replay":  {"netlinkx"},
+	"offload/userspace/encap":   {"netlinkx"},
+	"offload/userspace/flow":    {"netlinkx"},
+	"offload/userspace/pmtu":    {"netlinkx", "offload/userspace/flow"},
 	"offload/userspace/journal": {},
 	"offload/userspace/confine": {},
+	"offload/userspace/nlsock":  {"netlinkx"},
 	"cmd/xfrmctl/ipxfrm":        {"netlinkx"},
 	"cmd/xfrmctl/demo":          {"ifaces", "netlinkx"},
-	"cmd/xfrmctl":               {"cmd/xfrmctl/ipxfrm", "cmd/xfrmctl/demo", "ifaces", "netlinkx"},
+	"cmd/xfrmctl":               {"cmd/xfrmctl/ipxfrm", "cmd/xfrmctl/demo", "ifaces", "netlinkx", "offload/userspace/nlsock"},
 }
 
 // source is one parsed file of the main module.
