@@ -3,12 +3,14 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/ipxfrm"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/nlsock"
 )
 
 // env is what one run of the program sees and shares: the streams, the
@@ -31,6 +33,11 @@ type env struct {
 	protos   *ipxfrm.Protocols // read by protocols
 	context  *ipxfrm.Context   // made by parse
 	warnings warnings
+	// probeKernel replaces kernelCan, for tests.
+	probeKernel func(subject) (bool, string)
+	socketDir   string // where engines have their sockets
+	engines     map[subject]*engine
+	said        map[string]bool // why an engine was chosen
 	// committing: a batch is being sent.
 	committing bool
 }
@@ -44,6 +51,8 @@ func newEnv(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) *env
 		getenv: os.Getenv,
 		dial:   netlinkx.Dial,
 		listen: netlinkx.NewMonitor,
+
+		socketDir: nlsock.Dir,
 	}
 	e.devices.open = e.dialLinks
 	e.keys = keyReader{stdin: stdin, getenv: func(n string) string { return e.getenv(n) }, warn: e.warnOnce}
@@ -74,9 +83,6 @@ func (e *env) start(args []string) error {
 	}
 	if opts.help {
 		return e.help(words)
-	}
-	if opts.engine == "userspace" {
-		return &exitError{code: exitCheck, msg: "the userspace engine is not part of this version; use --engine kernel"}
 	}
 	if err := e.enterNetNS(); err != nil {
 		return err
@@ -113,21 +119,38 @@ func (e *env) enterNetNS() error {
 	return nil
 }
 
-// connection returns the run's connection to the kernel.
+// connection returns the run's connection to the engine.
 func (e *env) connection() (*netlinkx.Conn, error) {
 	if e.conn != nil {
 		return e.conn, nil
 	}
-	c, err := e.dial(&netlinkx.Config{
+	by, err := e.engineFor(aboutIPsec)
+	if err != nil {
+		return nil, err
+	}
+	cfg := &netlinkx.Config{
 		NetNS:      e.netns,
 		ReadBuffer: e.opts.rcvbuf,
 		OnWarning:  e.onWarning,
-	})
+	}
+	if by.path != "" {
+		cfg.Dial = by.dialXFRM
+	}
+	c, err := e.dial(cfg)
 	if err != nil {
-		return nil, &exitError{code: exitCheck, msg: err.Error(), err: err}
+		return nil, connectError(err)
 	}
 	e.conn = c
 	return c, nil
+}
+
+// connectError gives the exit code of what cannot be reached.
+func connectError(err error) error {
+	var said *exitError
+	if errors.As(err, &said) {
+		return err
+	}
+	return &exitError{code: exitCheck, msg: err.Error(), err: err}
 }
 
 // onWarning prints what the kernel says of a request that it carried out. A

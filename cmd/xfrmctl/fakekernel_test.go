@@ -158,13 +158,18 @@ func testEnv(ctx context.Context, k *fakeKernel, stdin io.Reader, stdout, stderr
 	e := newEnv(ctx, stdin, stdout, stderr)
 	e.getenv = func(name string) string { return map[string]string{"KEY": testKey}[name] }
 	e.dial = func(cfg *netlinkx.Config) (*netlinkx.Conn, error) {
-		cfg.Dial = k.Dial
+		if cfg.Dial == nil { // else another engine has the work
+			cfg.Dial = k.Dial
+		}
 		return netlinkx.Dial(cfg)
 	}
 	e.listen = func(cfg *netlinkx.MonitorConfig) (*netlinkx.Monitor, error) {
-		cfg.Dial = k.DialMonitor
+		if cfg.Dial == nil {
+			cfg.Dial = k.DialMonitor
+		}
 		return netlinkx.NewMonitor(cfg)
 	}
+	e.socketDir = "no such directory" // whatever runs on this machine
 	e.devices.open = func() (linkConn, error) { return &fakeLinks{}, nil }
 	return e
 }

@@ -14,15 +14,26 @@ func (e *env) monitor(cmd *ipxfrm.Command) error {
 	if cmd.Monitor.File != "" {
 		return e.monitorFile(cmd.Monitor.File, v)
 	}
-	m, err := e.listen(&netlinkx.MonitorConfig{
+	by, err := e.engineFor(aboutIPsec)
+	if err != nil {
+		return err
+	}
+	cfg := &netlinkx.MonitorConfig{
 		NetNS:      e.netns,
 		Groups:     cmd.Monitor.Groups,
 		AllNSID:    cmd.Monitor.AllNSID,
 		ReadBuffer: e.opts.rcvbuf,
 		Resync:     e.opts.json || e.opts.verbose,
-	})
+	}
+	if by.path != "" {
+		cfg.Dial = by.dialMonitor
+		if cfg.AllNSID {
+			e.warnf("all-nsid: a userspace engine is of one namespace; the events of others are the kernel's (--engine kernel)")
+		}
+	}
+	m, err := e.listen(cfg)
 	if err != nil {
-		return &exitError{code: exitCheck, msg: err.Error(), err: err}
+		return connectError(err)
 	}
 	defer m.Close()
 	for {

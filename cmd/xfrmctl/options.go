@@ -29,6 +29,7 @@ type options struct {
 	netns     string
 	batch     string
 	engine    string // auto, kernel, userspace
+	socket    string // of the userspace engine, "" the default
 	rcvbuf    int    // bytes, 0 the default
 }
 
@@ -102,6 +103,7 @@ var optionTable = []option{
 	{name: "verbose", usage: "say what was done; with --dry-run also the bytes", set: flag(func(o *options) *bool { return &o.verbose })},
 	{name: "version", usage: "print the version", set: flag(func(o *options) *bool { return &o.version })},
 	{name: "engine", arg: "ENGINE", usage: "`ENGINE` that does the work: auto, kernel or userspace", set: setEngine},
+	{name: "socket", arg: "PATH", usage: "socket of the userspace engine, instead of the namespace's own: `PATH`", set: text(func(o *options) *string { return &o.socket })},
 }
 
 // parseOptions takes the options off the front of args.

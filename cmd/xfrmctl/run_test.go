@@ -88,7 +88,7 @@ func TestExitCodes(t *testing.T) {
 		{"link show", 255, "xfrmctl: object \"link\" is unknown, try \"xfrmctl help\"\nhint: xfrmctl takes the words of `ip xfrm` only; for this run: ip link\n"},
 		{"state add", 1, "Not enough information: ID is required\n"},
 		{"-n no/such/ns state", 255, "xfrmctl: cannot open network namespace \"no/such/ns\": no such file or directory\n"},
-		{"--engine userspace state", 1, "xfrmctl: the userspace engine is not part of this version; use --engine kernel\n"},
+		{"--engine userspace --socket no/such/socket state", 1, "xfrmctl: no userspace engine is running at no/such/socket\nhint: start one: "},
 		{"-b no/such/file", 1, "xfrmctl: cannot open batch file \"no/such/file\": no such file or directory\n"},
 		{"-b - state", 255, "xfrmctl: -batch takes its commands from -; unexpected word \"state\"\n"},
 		{deleted, 2, "xfrmctl: delete esp sa 0x00000100 to 192.0.2.2: no such process\n"},

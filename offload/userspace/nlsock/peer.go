@@ -41,7 +41,7 @@ func (p *Peer) Welcome() error { return p.Send(encodeAck(0, "", p.PortID)) }
 
 // Refuse tells the client why it is not served.
 func (p *Peer) Refuse(errno syscall.Errno, text string) {
-	_ = p.Send(encodeAck(errno, text, 0)) // it may have gone
+	_, _ = p.c.Write(encodeAck(errno, text, 0)) // at once: it is closed next; it may have gone
 }
 
 // Recv reads a datagram and the files that came with it, which the caller
