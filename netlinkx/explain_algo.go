@@ -65,6 +65,34 @@ var compFacts = []algoFacts{
 	{name: "lzjh"},
 }
 
+// AlgorithmNames returns the names that the kernel's XFRM table has for the
+// algorithms of one attribute: AttrAlgAEAD, AttrAlgCrypt, AttrAlgAuth,
+// AttrAlgAuthTrunc or AttrAlgComp; none for any other. A kernel offers those of
+// them that were built into it or lie beside it as modules. The slice is the
+// caller's.
+func AlgorithmNames(t AttrType) []string {
+	var names []string
+	for _, a := range algoTable(t) {
+		names = append(names, a.name)
+	}
+	return names
+}
+
+// algoTable returns the facts about the algorithms of one attribute.
+func algoTable(t AttrType) []algoFacts {
+	switch t {
+	case AttrAlgAEAD:
+		return aeadFacts
+	case AttrAlgCrypt:
+		return cryptFacts
+	case AttrAlgAuth, AttrAlgAuthTrunc:
+		return authFacts
+	case AttrAlgComp:
+		return compFacts
+	}
+	return nil
+}
+
 func findAlgo(table []algoFacts, name string) *algoFacts {
 	for i := range table {
 		if table[i].name == name || name != "" && table[i].old == name {

@@ -1,27 +1,34 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sort"
 	"strings"
 )
 
 // The scripts ask the program itself for candidates, so that they never need
 // to change: xfrmctl __complete WORDS, the last word being the one under way.
+// Words of bash are no use, because it breaks them at colons and the like: it
+// hands over the line, xfrmctl __complete --line LINE.
 const bashScript = `# bash completion of xfrmctl: source this, or put it into
 # /usr/share/bash-completion/completions/xfrmctl
 _xfrmctl() {
-    local line=${COMP_LINE:0:COMP_POINT} words cur
-    read -ra words <<<"$line"
-    [[ $line == *[[:space:]] ]] && words+=("")
-    cur=${words[-1]}
-    local IFS=$'\n'
-    COMPREPLY=($("${words[0]}" __complete "${words[@]:1}" 2>/dev/null))
-    # readline breaks words at colons: give it what comes after the last one.
-    if [[ $cur == *:* && $COMP_WORDBREAKS == *:* ]]; then
-        COMPREPLY=("${COMPREPLY[@]#"${cur%:*}:"}")
-    fi
+    local line=${COMP_LINE:0:COMP_POINT} cur c
+    local -a found
+    mapfile -t found < <("${COMP_WORDS[0]}" __complete --line "$line" 2>/dev/null)
+    cur=${line##*[[:space:]]}
+    COMPREPLY=()
+    for c in "${found[@]}"; do
+        # Inside quotes readline takes the words as they are.
+        [[ $cur == [\'\"]* ]] || printf -v c %q "$c"
+        # It breaks words at colons: give it what comes after the last one.
+        [[ $cur == *:* && $COMP_WORDBREAKS == *:* ]] && c=${c#"${cur%:*}:"}
+        COMPREPLY+=("$c")
+    done
+    [[ ${#found[@]} == 1 && ${found[0]} == *[@:/] ]] && compopt -o nospace
 }
 complete -o default -F _xfrmctl xfrmctl
 `
@@ -29,13 +36,18 @@ complete -o default -F _xfrmctl xfrmctl
 const zshScript = `#compdef xfrmctl
 # zsh completion of xfrmctl: put it as _xfrmctl into a directory of $fpath, or source it.
 _xfrmctl() {
-    local -a candidates
-    candidates=(${(f)"$(${words[1]} __complete "${(@)words[2,CURRENT]}" 2>/dev/null)"})
-    if (( $#candidates )); then
-        compadd -a candidates
-    else
+    local -a candidates unfinished
+    candidates=(${(f)"$(${(Q)words[1]} __complete "${(@Q)words[2,CURRENT]}" 2>/dev/null)"})
+    if (( ! $#candidates )); then
         _files
+        return
     fi
+    unfinished=(${(M)candidates:#*[@:/]})
+    candidates=(${candidates:#*[@:/]})
+    # An empty one would keep zsh from taking a lone match.
+    (( $#candidates )) && compadd -a candidates
+    (( $#unfinished )) && compadd -S '' -a unfinished
+    return 0
 }
 if [[ ${funcstack[1]} == _xfrmctl ]]; then
     _xfrmctl "$@"
@@ -67,6 +79,10 @@ func (e *env) completion(args []string) error {
 // complete prints the candidates for the last word, one per line. None means
 // that the shell may offer file names.
 func (e *env) complete(words []string) error {
+	if len(words) == 2 && words[0] == "--line" {
+		words = splitLine(words[1])
+		words = words[min(1, len(words)-1):] // not the program's own name
+	}
 	if len(words) == 0 {
 		words = []string{""}
 	}
@@ -74,6 +90,34 @@ func (e *env) complete(words []string) error {
 		fmt.Fprintln(e.stdout, c)
 	}
 	return nil
+}
+
+// splitLine splits what stands on a shell's command line, of which the last word
+// is under way: empty behind a blank, or without its closing quote. Nothing is expanded.
+func splitLine(line string) []string {
+	words := []string{""}
+	var quote byte
+	inside := false // of a word, which may be empty between quotes
+	for i := 0; i < len(line); i++ {
+		last, c := &words[len(words)-1], line[i]
+		switch {
+		case quote != 0 && c == quote:
+			quote = 0
+		case c == '\\' && quote != '\'' && i+1 < len(line):
+			i++
+			*last, inside = *last+line[i:i+1], true
+		case quote == 0 && (c == '\'' || c == '"'):
+			quote, inside = c, true
+		case quote == 0 && isBlank(c):
+			if inside {
+				words = append(words, "")
+			}
+			inside = false
+		default:
+			*last, inside = *last+line[i:i+1], true
+		}
+	}
+	return words
 }
 
 // candidates returns what the last of words may become.
@@ -91,6 +135,9 @@ func (e *env) candidates(words []string) []string {
 		}
 		rest = rest[1:]
 	}
+	if c := keyCandidates(last); c != nil && len(rest) > 1 {
+		return c
+	}
 	if len(rest) == 1 {
 		if strings.HasPrefix(last, "-") {
 			return matching(optionNames(), last)
@@ -104,6 +151,39 @@ func (e *env) candidates(words []string) []string {
 		return matching(deviceNames(), last)
 	}
 	return matching(commandWords(rest), last)
+}
+
+// keyCandidates completes a word that says where a key is: the files behind an @,
+// the environment's names behind env:. nil when the word says nothing of the kind.
+func keyCandidates(word string) []string {
+	if name, ok := strings.CutPrefix(word, "env:"); ok {
+		var out []string
+		for _, v := range os.Environ() {
+			if n, _, _ := strings.Cut(v, "="); strings.HasPrefix(n, name) {
+				out = append(out, "env:"+n)
+			}
+		}
+		sort.Strings(out)
+		return out
+	}
+	path, ok := strings.CutPrefix(word, "@")
+	if !ok {
+		return nil
+	}
+	dir, base := filepath.Split(path)
+	list, _ := os.ReadDir(cmp.Or(dir, ".")) // no candidates then
+	out := []string{}
+	for _, f := range list {
+		name := f.Name()
+		if !strings.HasPrefix(name, base) || name[0] == '.' && base == "" {
+			continue
+		}
+		if f.IsDir() {
+			name += "/"
+		}
+		out = append(out, "@"+dir+name)
+	}
+	return out
 }
 
 // commandWords returns the words that may follow an object.

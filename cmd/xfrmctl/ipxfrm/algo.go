@@ -15,15 +15,18 @@ const maxKey = 512
 // algo takes name, key and, if length names it, the length of the ICV.
 func (p *parser) algo(length string) (name string, key netlinkx.Key, icv uint32, err error) {
 	kind := p.last()
-	if name, err = p.item("ALGO-NAME"); err != nil {
+	if name, err = p.algoName(kind); err != nil {
 		return name, key, icv, err
 	}
-	name = name[:min(len(name), algoNameLen)]
+	p.expect("@", "env:")
 	word, err := p.item("ALGO-KEYMAT")
 	if err != nil {
 		return name, key, icv, err
 	}
 	if length != "" {
+		if p.completing {
+			p.expect(icvLengths[length]...)
+		}
 		w, err := p.item(length)
 		if err != nil {
 			return name, key, icv, err
@@ -37,6 +40,27 @@ func (p *parser) algo(length string) (name string, key netlinkx.Key, icv uint32,
 	key, err = p.key(kind, word)
 	p.keyEnd = p.pos
 	return name, key, icv, err
+}
+
+// algoName takes the name of an algorithm of a kind.
+func (p *parser) algoName(kind string) (string, error) {
+	if p.completing && !p.more() {
+		p.expect(netlinkx.AlgorithmNames(algoAttrs[kind])...)
+	}
+	name, err := p.item("ALGO-NAME")
+	return name[:min(len(name), algoNameLen)], err
+}
+
+// algoAttrs tells the attribute of a kind of algorithm.
+var algoAttrs = map[string]netlinkx.AttrType{
+	"enc": netlinkx.AttrAlgCrypt, "auth": netlinkx.AttrAlgAuth, "auth-trunc": netlinkx.AttrAlgAuthTrunc,
+	"aead": netlinkx.AttrAlgAEAD, "comp": netlinkx.AttrAlgComp,
+}
+
+// icvLengths are the lengths to offer: those of RFCs 4106, 4868 and 8221.
+var icvLengths = map[string][]string{
+	"ALGO-ICV-LEN":   {"64", "96", "128"},
+	"ALGO-TRUNC-LEN": {"96", "128", "192", "256"},
 }
 
 // shownLength hides a word in the place of a length that is neither like a
@@ -107,8 +131,8 @@ func (p *parser) compAlgo() error {
 	if err := p.onlyOne(sa.Comp != nil); err != nil {
 		return err
 	}
-	name, err := p.item("ALGO-NAME")
-	sa.Comp = &netlinkx.Algo{Name: name[:min(len(name), algoNameLen)]}
+	name, err := p.algoName("comp")
+	sa.Comp = &netlinkx.Algo{Name: name}
 	return err
 }
 

@@ -42,9 +42,18 @@ func candidates(words []string) []string {
 		return nil
 	}
 	if len(p.words) == 0 && p.command.object != "monitor" {
-		return commandNames(p.command.object)
+		return firstWords(commandNames(p.command.object))
 	}
 	return p.expected
+}
+
+// firstWords cuts names that are two words: a shell that was given both would
+// take them for one.
+func firstWords(names []string) []string {
+	for i, n := range names {
+		names[i], _, _ = strings.Cut(n, " ")
+	}
+	return names
 }
 
 // subcommands returns the second words of commands that have two, after the
