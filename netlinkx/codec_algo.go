@@ -49,8 +49,9 @@ func appendAlgo(b []byte, t AttrType, name string, k Key, icv *uint32) ([]byte, 
 }
 
 // algo decodes one algorithm attribute whose fixed part has size bytes. The
-// key is copied into the box.
-func (x *saBox) algo(a *attrs, size int) (name string, k Key, icv uint32) {
+// key is copied into the box. before is the name that the box held: lists
+// mostly repeat it.
+func (x *saBox) algo(a *attrs, size int, before string) (name string, k Key, icv uint32) {
 	if len(a.data) < size {
 		a.fail(fmt.Sprintf("length %d, want at least %d", len(a.data), size))
 		return "", Key{}, 0
@@ -67,7 +68,10 @@ func (x *saBox) algo(a *attrs, size int) (name string, k Key, icv uint32) {
 	if i := bytes.IndexByte(raw, 0); i >= 0 {
 		raw = raw[:i]
 	}
-	return intern(raw), x.key(a.data[size:]), icv
+	if name = before; name != string(raw) {
+		name = intern(raw)
+	}
+	return name, x.key(a.data[size:]), icv
 }
 
 // key stores a copy of b in the box, so that a whole SA is one allocation.

@@ -79,19 +79,19 @@ func (x *saBox) attr(a *attrs) {
 	sa := &x.sa
 	switch a.typ {
 	case AttrAlgAuth:
-		x.auth.Name, x.auth.Key, _ = x.algo(a, sizeAlgo)
+		x.auth.Name, x.auth.Key, _ = x.algo(a, sizeAlgo, x.auth.Name)
 		sa.Auth = &x.auth
 	case AttrAlgCrypt:
-		x.crypt.Name, x.crypt.Key, _ = x.algo(a, sizeAlgo)
+		x.crypt.Name, x.crypt.Key, _ = x.algo(a, sizeAlgo, x.crypt.Name)
 		sa.Crypt = &x.crypt
 	case AttrAlgComp:
-		x.comp.Name, x.comp.Key, _ = x.algo(a, sizeAlgo)
+		x.comp.Name, x.comp.Key, _ = x.algo(a, sizeAlgo, x.comp.Name)
 		sa.Comp = &x.comp
 	case AttrAlgAEAD:
-		x.aead.Name, x.aead.Key, x.aead.ICVBits = x.algo(a, sizeAlgoTrunc)
+		x.aead.Name, x.aead.Key, x.aead.ICVBits = x.algo(a, sizeAlgoTrunc, x.aead.Name)
 		sa.AEAD = &x.aead
 	case AttrAlgAuthTrunc:
-		x.authTrunc.Name, x.authTrunc.Key, x.authTrunc.ICVBits = x.algo(a, sizeAlgoTrunc)
+		x.authTrunc.Name, x.authTrunc.Key, x.authTrunc.ICVBits = x.algo(a, sizeAlgoTrunc, x.authTrunc.Name)
 		sa.AuthTrunc = &x.authTrunc
 	case AttrReplayVal:
 		sa.Replay = a.replayVal(&x.replay)

@@ -46,11 +46,19 @@ type list struct {
 	buf []byte
 }
 
+// longRecord is more than nearly every record takes, in bytes.
+const longRecord = 4096
+
 // item prints one record.
 func (l *list) item(text func([]byte) []byte, js func() any) error {
 	if !l.e.opts.json {
-		l.buf = text(l.buf[:0])
-		_, err := l.e.stdout.Write(l.buf)
+		w := l.e.stdout
+		if w.Available() < longRecord {
+			if err := w.Flush(); err != nil {
+				return err
+			}
+		}
+		_, err := w.Write(text(w.AvailableBuffer())) // no copy of what fits
 		return err
 	}
 	sep, prefix := ",\n", ""

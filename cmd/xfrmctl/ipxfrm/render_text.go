@@ -2,6 +2,7 @@ package ipxfrm
 
 import (
 	"encoding/hex"
+	"math/bits"
 	"net/netip"
 	"strconv"
 	"time"
@@ -54,9 +55,15 @@ func (t *textRecord) signed(v uint32) *textRecord {
 	return t
 }
 
+// hexDigits of numbers; strconv takes three times as long for them.
+const hexDigits = "0123456789abcdef"
+
 func (t *textRecord) hex(v uint32) *textRecord {
-	t.b = strconv.AppendUint(t.b, uint64(v), 16)
-	return t
+	if v < 16 {
+		t.b = append(t.b, hexDigits[v])
+		return t
+	}
+	return t.hexPad(v, 1)
 }
 
 // hexAlt prints v as C's %#x: zero has no 0x.
@@ -69,10 +76,13 @@ func (t *textRecord) hexAlt(v uint32) *textRecord {
 
 // hexPad prints v with at least width digits.
 func (t *textRecord) hexPad(v uint32, width int) *textRecord {
-	for n := width; n > 1 && v>>(4*(n-1)) == 0; n-- {
-		t.b = append(t.b, '0')
+	width = max(width, (bits.Len32(v)+3)/4)
+	b := t.b
+	for shift := 4 * (width - 1); shift >= 0; shift -= 4 {
+		b = append(b, hexDigits[v>>shift&15])
 	}
-	return t.hex(v)
+	t.b = b
+	return t
 }
 
 // decPad prints v with at least 8 digits.
@@ -105,10 +115,23 @@ func (t *textRecord) addr(a netip.Addr, f netlinkx.Family) *textRecord {
 	case !a.IsValid():
 		return t.str("???")
 	case a.Is4():
-		t.b = a.AppendTo(t.b)
-		return t
+		v := a.As4()
+		return t.octetDec(v[0]).str(".").octetDec(v[1]).str(".").octetDec(v[2]).str(".").octetDec(v[3])
 	}
 	return t.addr6(a)
+}
+
+// octetDec prints v in decimal.
+func (t *textRecord) octetDec(v uint8) *textRecord {
+	switch {
+	case v >= 100:
+		t.b = append(t.b, '0'+v/100, '0'+v/10%10, '0'+v%10)
+	case v >= 10:
+		t.b = append(t.b, '0'+v/10, '0'+v%10)
+	default:
+		t.b = append(t.b, '0'+v)
+	}
+	return t
 }
 
 // addr6 differs from netip in the IPv4-compatible addresses ::/96, which
