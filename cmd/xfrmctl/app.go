@@ -84,21 +84,19 @@ func (e *env) dispatch(words []string) error {
 	if c == nil {
 		return unknownObject(words[0])
 	}
+	if !c.grammar {
+		e.catchInterrupts()
+	}
 	return c.run(e, words[1:])
 }
 
-// runApp runs the words after the global options through the command tree.
-func (e *env) runApp(words []string) error {
+// object runs the words after the global options.
+func (e *env) object(words []string) error {
 	if len(words) == 0 {
 		_ = e.printHelp(e.stderr)
 		return &exitError{code: exitArgument}
 	}
-	c := findCommand(words[0])
-	if c == nil {
-		return unknownObject(words[0])
-	}
-	args := append([]string{"xfrmctl", c.name}, words[1:]...)
-	return e.app(e.stdout).RunContext(e.ctx, args)
+	return e.dispatch(words)
 }
 
 func unknownObject(word string) error {
@@ -120,7 +118,9 @@ func unknownObject(word string) error {
 	return err
 }
 
-// app is the command tree for the library that prints help and runs it. The words of commands are not its business: the grammar's.
+// app is the command tree for the library that prints help and the manual's
+// options. It runs nothing: the words of commands are the grammar's business,
+// and to build the tree costs more than most commands.
 func (e *env) app(out io.Writer) *cli.App {
 	app := &cli.App{
 		Name:            "xfrmctl",
@@ -141,10 +141,8 @@ func (e *env) app(out io.Writer) *cli.App {
 			Usage:           c.usage,
 			ArgsUsage:       c.args,
 			Hidden:          c.hidden,
-			SkipFlagParsing: true,
 			HideHelp:        true,
 			HideHelpCommand: true,
-			Action:          func(ctx *cli.Context) error { return c.run(e, ctx.Args().Slice()) },
 		}
 		if c.alias != "" {
 			cc.Aliases = []string{c.alias}

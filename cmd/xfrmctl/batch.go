@@ -37,6 +37,7 @@ type batchRun struct {
 
 // batch runs the commands of a file, or of standard input for "-".
 func (e *env) batch(name string) error {
+	e.catchInterrupts()
 	src, label := e.stdin, name
 	if name == "-" {
 		e.keys.stdinTaken = true

@@ -89,6 +89,7 @@ type round struct {
 // deleteAll deletes while it dumps, so that memory does not grow with the
 // table, until a dump shows nothing more to do.
 func deleteAll[T any](e *env, d deleter[T]) error {
+	e.catchInterrupts()
 	c, err := e.connection()
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 
 // monitor prints events until a signal ends it, or those of a file.
 func (e *env) monitor(cmd *ipxfrm.Command) error {
+	e.catchInterrupts()
 	v := &eventView{e: e, p: e.eventPrinter(cmd)}
 	if cmd.Monitor.File != "" {
 		return e.monitorFile(cmd.Monitor.File, v)

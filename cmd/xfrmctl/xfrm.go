@@ -34,14 +34,15 @@ func (e *env) grammar() *ipxfrm.Context {
 			Family:    e.opts.family,
 			Device:    e.devices.index,
 			Key:       e.keys.key,
-			Protocols: e.protocols(),
+			Protocols: e.protocols,
 		}
 	}
 	return e.context
 }
 
 // protocols returns the names of upper-layer protocols: those of this system,
-// or the built-in ones where it has no file of them.
+// or the built-in ones where it has no file of them. They are read when the
+// first of them is needed, which is seldom.
 func (e *env) protocols() *ipxfrm.Protocols {
 	if e.protos != nil {
 		return e.protos
@@ -187,6 +188,6 @@ func (e *env) printer(cmd *ipxfrm.Command) *ipxfrm.Printer {
 		Extensions: e.opts.verbose,
 		Family:     e.opts.family,
 		DeviceName: e.devices.name,
-		ProtoName:  e.protocols().Name,
+		ProtoName:  func(n uint8) string { return e.protocols().Name(n) },
 	}
 }

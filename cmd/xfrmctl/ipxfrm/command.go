@@ -14,8 +14,9 @@ type Context struct {
 	// bytes are the key itself. Errors must not hold any of it. nil refuses
 	// such words.
 	Key func(word string) ([]byte, error)
-	// Protocols names upper-layer protocols; nil stands for a built-in list.
-	Protocols *Protocols
+	// Protocols returns the names of upper-layer protocols; nil stands for
+	// BuiltinProtocols.
+	Protocols func() *Protocols
 }
 
 // Command is one parsed command. Which of its fields are set follows from

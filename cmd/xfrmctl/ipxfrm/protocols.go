@@ -73,11 +73,7 @@ func (p *Protocols) names() []string { return p.ordered }
 
 // BuiltinProtocols returns the names of the protocols that selectors know more
 // of than the number, and some others, for systems without /etc/protocols.
-func BuiltinProtocols() *Protocols { return builtinProtocols }
-
-var builtinProtocols = newBuiltinProtocols()
-
-func newBuiltinProtocols() *Protocols {
+func BuiltinProtocols() *Protocols {
 	p := &Protocols{byName: make(map[string]uint8), byNumber: make(map[uint8]string)}
 	p.add(0, "ip", "IP")
 	p.add(1, "icmp", "ICMP")

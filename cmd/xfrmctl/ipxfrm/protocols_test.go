@@ -40,7 +40,7 @@ func TestParseUsesProtocols(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := testContext()
-	c.Protocols = p
+	c.Protocols = func() *Protocols { return p }
 	cmd, err := parseLine("policy add dir in proto MINE dport 5", c)
 	if err != nil || cmd.Policy.Selector.Proto != 6 {
 		t.Errorf("got %+v, %v", cmd, err)

@@ -204,7 +204,7 @@ func (p *parser) greKeyValue(w string) (uint32, error) {
 // protocols returns the names of protocols.
 func (p *parser) protocols() *Protocols {
 	if p.ctx.Protocols != nil {
-		return p.ctx.Protocols
+		return p.ctx.Protocols()
 	}
-	return builtinProtocols
+	return BuiltinProtocols()
 }
