@@ -11,6 +11,9 @@ type Outer struct {
 	// Strip is how many bytes at the front of the inner packet do not go
 	// into ESP.
 	Strip int
+	// Len is the inner packet's own length: inner[Strip:Len] goes into ESP.
+	// What the caller has beyond it is no part of the packet.
+	Len int
 	// NextHeader is for the ESP trailer.
 	NextHeader byte
 	// HeaderLen is how many bytes Write puts before ESP.
@@ -58,7 +61,7 @@ func (t *Transform) Plan(inner []byte, o *Outer) error {
 
 func (t *Transform) plan4(inner []byte, ihl int, o *Outer) error {
 	frag := be16(inner[6:])
-	*o = Outer{HeaderLen: t.headerSize, TOS: inner[1], TTL: inner[8], DF: frag&0x4000 != 0, ID: be16(inner[4:])}
+	*o = Outer{HeaderLen: t.headerSize, Len: int(be16(inner[2:])), TOS: inner[1], TTL: inner[8], DF: frag&0x4000 != 0, ID: be16(inner[4:])}
 	switch t.mode {
 	case netlinkx.ModeTunnel:
 		o.NextHeader = protoIPIP
@@ -88,7 +91,10 @@ func (t *Transform) plan4(inner []byte, ihl int, o *Outer) error {
 }
 
 func (t *Transform) plan6(inner []byte, o *Outer) error {
-	*o = Outer{HeaderLen: t.headerSize, TOS: inner[0]<<4 | inner[1]>>4, TTL: inner[7], FlowLabel: flowLabel(inner)}
+	*o = Outer{
+		HeaderLen: t.headerSize, Len: v6Len + int(be16(inner[4:])),
+		TOS: inner[0]<<4 | inner[1]>>4, TTL: inner[7], FlowLabel: flowLabel(inner),
+	}
 	switch t.mode {
 	case netlinkx.ModeTunnel:
 		o.NextHeader, o.DF = protoIPv6, true
@@ -135,6 +141,7 @@ func (t *Transform) tunnel(o *Outer) {
 // read, before those that only the destination reads (RFC 4303 section 3.1.1;
 // ip6_find_1stfragopt).
 func (t *Transform) planTransport6(inner []byte, o *Outer) error {
+	inner = inner[:o.Len]
 	at, routing := v6Len, false
 	o.patch = 6
 	for {

@@ -19,14 +19,17 @@ import (
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 )
 
-// testBytes returns n bytes that depend on seed alone.
-func testBytes(n int, seed uint64) []byte {
-	r := rand.New(rand.NewPCG(seed, 7))
-	b := make([]byte, n)
-	for i := range b {
-		b[i] = byte(r.Uint32())
-	}
+// randomBytes is what testBytes cuts from.
+var randomBytes = func() []byte {
+	r := rand.NewChaCha8([32]byte{7})
+	b := make([]byte, 1<<17)
+	_, _ = r.Read(b)
 	return b
+}()
+
+// testBytes returns n bytes, up to 65,536, that depend on seed alone.
+func testBytes(n int, seed uint64) []byte {
+	return bytes.Clone(randomBytes[seed*31%65521:][:n])
 }
 
 // allSuites is every suite with every key and ICV length, by name.
