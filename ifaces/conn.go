@@ -20,6 +20,9 @@ type Config struct {
 	// OnWarning is called with what is worth knowing about a request that was
 	// carried out. Calls are synchronous; nil drops warnings.
 	OnWarning func(*Warning)
+	// Engine, if not nil, has the XFRM interfaces that are meant, in place of
+	// the kernel.
+	Engine *Engine
 }
 
 // Conn manages the XFRM interfaces of one network namespace. It is safe for
@@ -61,6 +64,15 @@ func Dial(cfg *Config) (*Conn, error) {
 	}
 	c.exchange, c.closeSocket = s.exchange, s.close
 	c.transportSAs = c.countTransportSAs
+	if e := c.cfg.Engine; e != nil {
+		t, err := e.Links(c.cfg.NetNS)
+		if err != nil {
+			_ = c.Close() // that error is the news
+			return nil, err
+		}
+		d := &divided{links: newEngineLinks(t), rest: s}
+		c.exchange, c.closeSocket = d.exchange, d.close
+	}
 	return c, nil
 }
 

@@ -174,6 +174,9 @@ func (c *Conn) warnExternal(ctx context.Context, name string, up bool) {
 // countTransportSAs counts the IPv4 transport-mode SAs of the namespace.
 func (c *Conn) countTransportSAs(ctx context.Context) (n int, err error) {
 	cfg := &netlinkx.Config{}
+	if c.cfg.Engine != nil {
+		cfg.Dial = c.cfg.Engine.XFRM
+	}
 	if c.home != nil && !c.cfg.NetNS.IsZero() {
 		cfg.NetNS = netlinkx.NetNSFD(int(c.home.Fd()))
 	}

@@ -88,7 +88,7 @@ func (c *Conn) carry(ctx context.Context, d *device, target netlinkx.NetNS) (*Co
 		return c, d, nil
 	}
 	defer closeFile(file)
-	at, err := c.dial(&Config{NetNS: netlinkx.NetNSFD(int(file.Fd())), OnWarning: c.cfg.OnWarning})
+	at, err := c.dial(&Config{NetNS: netlinkx.NetNSFD(int(file.Fd())), OnWarning: c.cfg.OnWarning, Engine: c.cfg.Engine})
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s %s: %w", op, d.Name, err)
 	}

@@ -151,7 +151,7 @@ func (c *Conn) holderIn(ctx context.Context, ns netlinkx.NetNS, home *os.File, w
 	if c.isHome(f) {
 		return nil // already searched
 	}
-	at, err := c.dial(&Config{NetNS: netlinkx.NetNSFD(int(f.Fd()))})
+	at, err := c.dial(&Config{NetNS: netlinkx.NetNSFD(int(f.Fd())), Engine: c.cfg.Engine})
 	if err != nil {
 		return nil // not allowed in there
 	}
