@@ -31,13 +31,15 @@ var mayImport = map[string][]string{
 	"offload/userspace/replay":  {"netlinkx"},
 	"offload/userspace/encap":   {"netlinkx"},
 	"offload/userspace/flow":    {"netlinkx"},
-	"offload/userspace/pmtu":    {"netlinkx", "offload/userspace/flow"},
+	"offload/userspace/pmtu":    {"netlinkx", "offload/userspace/flow", "gsogro/segment"},
 	"offload/userspace/journal": {},
 	"offload/userspace/confine": {},
 	"offload/userspace/nlsock":  {"netlinkx"},
 	"cmd/xfrmctl/ipxfrm":        {"netlinkx"},
 	"cmd/xfrmctl/demo":          {"ifaces", "netlinkx"},
-	"cmd/xfrmctl":               {"cmd/xfrmctl/ipxfrm", "cmd/xfrmctl/demo", "ifaces", "netlinkx", "offload/userspace/nlsock"},
+	"cmd/xfrmctl/gro":           {"cmd/xfrmctl/ipxfrm", "gsogro", "netlinkx"},
+	"offload":                   {"gsogro", "netlinkx"},
+	"cmd/xfrmctl":               {"cmd/xfrmctl/gro", "gsogro", "cmd/xfrmctl/ipxfrm", "cmd/xfrmctl/demo", "ifaces", "netlinkx", "offload/userspace/nlsock"},
 }
 
 // source is one parsed file of the main module.
