@@ -1,0 +1,123 @@
+package sadb
+
+import (
+	"net/netip"
+	"syscall"
+	"time"
+
+	"github.com/xfrmctl/xfrmctl/netlinkx"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/flow"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/rules"
+)
+
+// wish is an SA that traffic wants.
+type wish struct {
+	flow     *flow.Flow
+	policy   *Policy
+	template int
+	want     want
+	cpu      uint32
+	perCPU   bool // one for this CPU, besides one for all
+}
+
+// acquire asks key managers for an SA and makes a larval one, so that they
+// are not asked again while it lives. Without listeners nothing happens; with
+// Config.MaxAcquires larval SAs neither, so that traffic cannot fill memory.
+func (db *DB) acquire(w *wish) {
+	if !db.hears(netlinkx.GroupAcquire) {
+		return
+	}
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	c := db.larvalConf(w)
+	if db.closed || db.acquires >= db.cfg.MaxAcquires || w.policy.dead || db.isAsked(c) {
+		return
+	}
+	if c.SPI != 0 && db.locate(c) != nil {
+		return // EEXIST in the kernel: the SPI is another SA's
+	}
+	if db.acqSeq++; db.acqSeq == 0 {
+		db.acqSeq++
+	}
+	c.Seq = db.acqSeq
+	db.emit(Cause{}, acquireEvent(c, w.policy.Report(), &w.policy.conf.Templates[w.template]))
+	sa := db.newSA(c)
+	sa.state.Store(uint32(Larval))
+	sa.acquired = true
+	db.acquires++
+	db.insert(sa)
+}
+
+// isAsked reports whether another thread was faster.
+func (db *DB) isAsked(c *netlinkx.SA) bool {
+	k := acqKeyOf(c)
+	for _, sa := range db.larval[k] {
+		if sa.want.ifID == c.IfID && sa.matchesMark(c.Mark.Value&c.Mark.Mask) {
+			return true
+		}
+	}
+	return false
+}
+
+// larvalConf is the SA that is wanted, as it is reported (xfrm_init_tempstate):
+// its selector is the packet's flow.
+func (db *DB) larvalConf(w *wish) *netlinkx.SA {
+	f, t := w.flow, &w.policy.conf.Templates[w.template]
+	host := func(a [16]byte) netip.Prefix {
+		r := rawAddr(a)
+		return netip.PrefixFrom(r.addr(f.Family), f.Family.Bits())
+	}
+	c := &netlinkx.SA{
+		Dst: w.want.dst.addr(w.want.family), Src: w.want.src.addr(w.want.family), Family: w.want.family,
+		SPI: t.SPI, Proto: t.Proto, Mode: t.Mode, ReqID: t.ReqID,
+		Mark: w.policy.conf.Mark, IfID: w.want.ifID, Dir: netlinkx.DirOut, Limits: netlinkx.Unlimited(),
+		Selector: netlinkx.Selector{
+			Family: f.Family, Dst: host(f.Dst), Src: host(f.Src), Proto: f.Proto, IfIndex: int32(f.IfIndex),
+			DstPort: netlinkx.PortMatch{Port: f.DstPort, Mask: 0xffff}, SrcPort: netlinkx.PortMatch{Port: f.SrcPort, Mask: 0xffff},
+		},
+	}
+	c.Limits.HardAdd = uint64(db.cfg.Sysctls.AcquireExpires / time.Second)
+	if w.perCPU {
+		c.PCPU = netlinkx.Some(w.cpu)
+	}
+	return c
+}
+
+// acquireEvent is XFRM_MSG_ACQUIRE for an SA that a template of p wants.
+func acquireEvent(c *netlinkx.SA, p *netlinkx.Policy, t *netlinkx.Template) *netlinkx.AcquireEvent {
+	q := *p
+	q.Dir = netlinkx.PolicyOut
+	return &netlinkx.AcquireEvent{Acquire: netlinkx.Acquire{
+		SA:       netlinkx.SAID{Dst: c.Dst, Src: c.Src, SPI: c.SPI, Proto: c.Proto, Family: c.Family, Mark: p.Mark},
+		Selector: c.Selector, Policy: q, AAlgos: t.AAlgos, EAlgos: t.EAlgos, CAlgos: t.CAlgos, Seq: c.Seq, PCPU: c.PCPU,
+	}}
+}
+
+// RequestAcquire passes the wish of one key manager on to all, once for each
+// of its templates (XFRM_MSG_ACQUIRE as a request). No larval SA is made.
+func (db *DB) RequestAcquire(_ Cause, a *netlinkx.Acquire) error {
+	if err := rules.CheckCPU(a.PCPU, db.cfg.CPUs, syscall.EINVAL); err != nil {
+		return err
+	}
+	if err := rules.CheckPolicy(&a.Policy); err != nil {
+		return err
+	}
+	p := db.newPolicy(&a.Policy)
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	r := p.Report()
+	r.Mark, r.Usage = a.SA.Mark, netlinkx.Usage{}
+	for i := range r.Templates {
+		t := &r.Templates[i]
+		if db.acqSeq++; db.acqSeq == 0 {
+			db.acqSeq++
+		}
+		c := &netlinkx.SA{
+			Dst: t.Dst, Src: a.SA.Src, SPI: t.SPI, Proto: t.Proto, Family: t.Family,
+			Selector: a.Selector, Seq: db.acqSeq, PCPU: a.PCPU,
+		}
+		all := netlinkx.Template{AAlgos: a.AAlgos, EAlgos: a.EAlgos, CAlgos: a.CAlgos}
+		db.emit(Cause{}, acquireEvent(c, r, &all))
+	}
+	return nil
+}

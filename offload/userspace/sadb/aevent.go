@@ -1,0 +1,230 @@
+package sadb
+
+import (
+	"syscall"
+	"time"
+
+	"github.com/xfrmctl/xfrmctl/netlinkx"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/rules"
+)
+
+// hz is how many ticks of the kernel's clock make a second, as Debian's
+// kernels are built: XFRMA_ETIMER_THRESH comes in ticks and is reported in
+// units of 100 ms.
+const hz = 250
+
+// numbers are the sequence numbers of an SA, sent and received.
+type numbers struct{ out, in uint64 }
+
+// notifyState decides when the replay state is reported (xfrm_replay_notify).
+// Guarded by the SA's mu.
+type notifyState struct {
+	maxDiff  uint32 // packets between events, 0 never for that reason
+	maxAge   uint32 // ticks after which a change is reported, 0 never
+	reported numbers
+	// A timer that has run without a change leaves the next packet to be
+	// reported. It is really started only when there is a change to report;
+	// until then armedAt stands for it.
+	armedAt time.Time
+	timer   *time.Timer
+}
+
+// configure takes thresholds from a request.
+func (n *notifyState) configure(r *netlinkx.SA, s *Sysctls) {
+	n.maxDiff, n.maxAge = s.AEventPackets, uint32(s.AEventTime*hz/time.Second)
+	if r.ETimerThresh.Valid {
+		n.maxAge = r.ETimerThresh.V
+	}
+	if r.ReplayThresh.Valid {
+		n.maxDiff = r.ReplayThresh.V
+	}
+}
+
+func (n *notifyState) age() time.Duration { return time.Duration(n.maxAge) * time.Second / hz }
+
+// begin starts to watch the SA from how it is now.
+func (n *notifyState) begin(sa *SA) {
+	n.reported = sa.numbers()
+	n.armedAt = time.Now()
+}
+
+// numbers returns the SA's sequence numbers. The caller holds sa.mu.
+func (sa *SA) numbers() numbers {
+	n := numbers{out: sa.oseq.Load()}
+	if sa.window != nil {
+		n.in = sa.window.Top()
+	}
+	return n
+}
+
+// noteReplay is called after packets have moved the sequence numbers. Unless
+// somebody listens it does nothing.
+func (sa *SA) noteReplay() {
+	if !sa.db.hears(netlinkx.GroupAEvents) {
+		return
+	}
+	sa.mu.Lock()
+	defer sa.mu.Unlock()
+	n, is := &sa.notify, sa.numbers()
+	switch {
+	case n.maxDiff != 0 && (is.in-n.reported.in >= uint64(n.maxDiff) || is.out-n.reported.out >= uint64(n.maxDiff)):
+		sa.report(netlinkx.AECausedByReplay, is)
+	case n.maxAge != 0 && time.Since(n.armedAt) >= n.age():
+		sa.report(netlinkx.AECausedByTimer, is)
+	case n.maxAge != 0:
+		sa.armReport(n.age() - time.Since(n.armedAt))
+	}
+}
+
+// report sends an aevent and begins anew. The caller holds sa.mu.
+func (sa *SA) report(why netlinkx.AEFlags, is numbers) {
+	sa.notify.reported, sa.notify.armedAt = is, time.Now()
+	stop(sa.notify.timer)
+	sa.db.emit(Cause{}, &netlinkx.AEvent{AE: *sa.aeLocked(why)})
+}
+
+func (sa *SA) armReport(d time.Duration) {
+	if n := &sa.notify; n.timer == nil {
+		n.timer = time.AfterFunc(d, sa.onReportTimer)
+	} else {
+		n.timer.Reset(d)
+	}
+}
+
+// onReportTimer reports a change that the threshold has not.
+func (sa *SA) onReportTimer() {
+	sa.mu.Lock()
+	defer sa.mu.Unlock()
+	if is := sa.numbers(); sa.State() == Valid && is != sa.notify.reported && sa.db.hears(netlinkx.GroupAEvents) {
+		sa.report(netlinkx.AECausedByTimer, is)
+	}
+}
+
+// aeLocked is an aevent of the SA as it is. The caller holds sa.mu.
+func (sa *SA) aeLocked(flags netlinkx.AEFlags) *netlinkx.AE {
+	c, u, oseq := sa.conf.Load(), sa.usage(), sa.oseq.Load()
+	ae := &netlinkx.AE{
+		ID:    netlinkx.AEID{SA: c.ID(), Src: c.Src, ReqID: c.ReqID, Flags: flags},
+		Usage: &u, IfID: c.IfID, Dir: c.Dir, PCPU: c.PCPU,
+	}
+	if c.ReplayESN != nil {
+		e := *c.ReplayESN
+		sa.window.Extended(&e)
+		e.OSeq = uint32(oseq)
+		if sa.esn() {
+			e.OSeqHi = uint32(oseq >> 32)
+		}
+		ae.ReplayESN, ae.ReplayWindow = &e, c.ReplayWindow
+	} else {
+		r := netlinkx.ReplayState{}
+		if sa.window != nil {
+			r = sa.window.Legacy()
+		}
+		r.OSeq = uint32(oseq)
+		ae.Replay = &r
+	}
+	if flags&netlinkx.AEReplayThresh != 0 {
+		ae.ReplayThresh = netlinkx.Some(sa.notify.maxDiff)
+	}
+	if flags&netlinkx.AETimerThresh != 0 {
+		ae.ETimerThresh = netlinkx.Some(uint32(uint64(sa.notify.maxAge) * 10 / hz))
+	}
+	return ae
+}
+
+// GetAE returns the replay state, counters and, as id's flags ask, thresholds
+// of an SA (XFRM_MSG_GETAE); ESRCH when there is none.
+func (db *DB) GetAE(id *netlinkx.AEID) (*netlinkx.AE, error) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	sa := db.aeTarget(id)
+	if sa == nil {
+		return nil, errno(syscall.ESRCH)
+	}
+	sa.mu.Lock()
+	defer sa.mu.Unlock()
+	return sa.aeLocked(id.Flags), nil
+}
+
+// aeTarget finds the SA of an aevent, by SPI whatever the protocol.
+func (db *DB) aeTarget(id *netlinkx.AEID) *SA {
+	dst := rawOf(id.SA.Dst)
+	return db.find(&dst, id.SA.SPI, id.SA.Proto, familyOf(&id.SA), id.SA.Mark.Value&id.SA.Mark.Mask)
+}
+
+// SetAE changes what the request has of replay state, counters and thresholds
+// (XFRM_MSG_NEWAE). replace is NLM_F_REPLACE, which the kernel insists on.
+func (db *DB) SetAE(cause Cause, ae *netlinkx.AE, replace bool) error {
+	if ae.Usage == nil && ae.Replay == nil && ae.ReplayESN == nil && !ae.ETimerThresh.Valid && !ae.ReplayThresh.Valid {
+		return rules.Refuse(syscall.EINVAL, "Missing required attribute for AE")
+	}
+	if !replace {
+		return rules.Refuse(syscall.EINVAL, "NLM_F_REPLACE flag is required")
+	}
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	sa := db.aeTarget(&ae.ID)
+	switch {
+	case sa == nil:
+		return errno(syscall.ESRCH)
+	case sa.State() != Valid:
+		return rules.Refuse(syscall.EINVAL, "SA must be in VALID state")
+	}
+	if err := sa.checkAE(ae); err != nil {
+		return err
+	}
+	sa.mu.Lock()
+	defer sa.mu.Unlock()
+	if err := sa.applyAE(ae); err != nil {
+		return err
+	}
+	db.exact.Store(true)
+	db.changed()
+	db.emit(cause, &netlinkx.AEvent{AE: *sa.aeLocked(netlinkx.AECausedByUpdate)})
+	return nil
+}
+
+// checkAE is xfrm_replay_verify_len, and a rule of this engine: sequence
+// numbers of a counter-mode key do not go back.
+func (sa *SA) checkAE(ae *netlinkx.AE) *Refusal {
+	if own, r := sa.conf.Load().ReplayESN, ae.ReplayESN; own != nil && r != nil {
+		switch {
+		case r.Bitmap == nil && r.BitmapLen != 0:
+			return rules.Refuse(syscall.EINVAL, "ESN attribute is too short")
+		case own.BitmapLen != r.BitmapLen:
+			return rules.Refuse(syscall.EINVAL, "New ESN size doesn't match the existing SA's ESN size")
+		case uint64(ae.ReplayWindow) > 32*uint64(r.BitmapLen):
+			return rules.Refuse(syscall.EINVAL, "ESN replay window is longer than the bitmap")
+		case ae.ReplayWindow != sa.window.Size():
+			return rules.Refuse(syscall.EINVAL, "The replay window of an installed SA can't be changed: add one with a new SPI")
+		}
+	}
+	return nil
+}
+
+// applyAE sets what ae has. The caller holds sa.mu.
+func (sa *SA) applyAE(ae *netlinkx.AE) *Refusal {
+	c := sa.conf.Load()
+	switch {
+	case ae.ReplayESN != nil && c.ReplayESN != nil:
+		if err := sa.setExtended(ae.ReplayESN); err != nil {
+			return err
+		}
+	case ae.Replay != nil && c.ReplayESN == nil:
+		sa.setLegacy(ae.Replay)
+	}
+	sa.notify.reported = sa.numbers()
+	if ae.Usage != nil {
+		sa.setUsage(ae.Usage)
+	}
+	if ae.ETimerThresh.Valid {
+		sa.notify.maxAge = ae.ETimerThresh.V
+	}
+	if ae.ReplayThresh.Valid {
+		sa.notify.maxDiff = ae.ReplayThresh.V
+	}
+	if sa.counter != nil {
+		sa.counter.Raise(sa.oseq.Load())
+	}
+	return nil
+}

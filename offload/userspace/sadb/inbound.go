@@ -1,0 +1,123 @@
+package sadb
+
+import (
+	"github.com/xfrmctl/xfrmctl/netlinkx"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/flow"
+)
+
+// Inbound returns the ESP SA of a received packet, in any state, or nil: count
+// InNoStates. dst is an xfrm_address_t, mark the packet's (0 if nothing sets
+// one). Takes no lock and allocates nothing.
+func (db *DB) Inbound(dst *[16]byte, family netlinkx.Family, spi netlinkx.SPI, mark uint32) *SA {
+	return db.find((*rawAddr)(dst), spi, netlinkx.ProtoESP, family, mark)
+}
+
+// CheckInbound says whether a packet that came out of the SAs of path may be
+// let in; CounterNone: it may. path has the SAs in the order in which they
+// were opened, outermost first; f is the inner packet's flow, f.IfID that of
+// the device it came in on (with an external device, that of the SA), f.Mark
+// the packet's mark, f.IfIndex 0.
+//
+// Whether a packet is for this host or to be forwarded is not known here:
+// if the policies of direction in do not let it pass, those of direction fwd
+// may. The counter is what direction in says (__xfrm_policy_check).
+func (db *DB) CheckInbound(f *flow.Flow, path []*SA) Counter {
+	for i := len(path) - 1; i >= 0; i-- {
+		if !matchSelector(&path[i].Conf().Selector, f) {
+			return InStateMismatch
+		}
+	}
+	why := db.checkDir(f, path, netlinkx.PolicyIn)
+	if why != CounterNone && db.checkDir(f, path, netlinkx.PolicyFwd) == CounterNone {
+		return CounterNone
+	}
+	return why
+}
+
+// ICMPError says whether an ICMP error that CheckInbound refuses may be let
+// in, because the SA it came by has FlagICMP and the packet that it quotes
+// belongs to a policy with FlagICMP's like: quoted is the flow of the quoted
+// packet, whose direction is turned round.
+func (db *DB) ICMPError(quoted *flow.Flow, path []*SA) bool {
+	if len(path) == 0 || path[len(path)-1].Conf().Flags&netlinkx.FlagICMP == 0 {
+		return false
+	}
+	r := *quoted
+	r.Src, r.Dst = quoted.Dst, quoted.Src
+	r.SrcPort, r.DstPort = quoted.DstPort, quoted.SrcPort
+	return db.CheckInbound(&r, path) == CounterNone
+}
+
+// checkDir checks against the policies of one direction.
+func (db *DB) checkDir(f *flow.Flow, path []*SA, dir netlinkx.PolicyDir) Counter {
+	ps := db.policiesFor(f, dir)
+	switch {
+	case ps[0] == nil:
+		if netlinkx.DefaultAction(db.defaults[dir].Load()) == netlinkx.DefaultBlock || tunnelFrom(path, 0) {
+			return InNoPols
+		}
+		return CounterNone
+	case ps.blocks():
+		return InPolBlock
+	case ps.templates() >= netlinkx.MaxTemplates:
+		return InBufferError
+	}
+	at := 0
+	for pi := len(ps) - 1; pi >= 0; pi-- {
+		if ps[pi] == nil {
+			continue
+		}
+		for i := len(ps[pi].tmpls) - 1; i >= 0; i-- {
+			if at = ps[pi].tmpls[i].accept(path, at, f.IfID); at < 0 {
+				return InTmplMismatch
+			}
+		}
+	}
+	if tunnelFrom(path, at) {
+		return InTmplMismatch
+	}
+	return CounterNone
+}
+
+// tunnelFrom reports whether an SA from there on is not of transport mode.
+func tunnelFrom(path []*SA, at int) bool {
+	for _, sa := range path[at:] {
+		if sa.Conf().Mode != netlinkx.ModeTransport {
+			return true
+		}
+	}
+	return false
+}
+
+// accept returns the place behind the SA that the template accounts for, from
+// at on; -1 if it does not (xfrm_policy_ok).
+func (t *template) accept(path []*SA, at int, ifID uint32) int {
+	none := -1
+	if t.optional {
+		if t.want.mode == netlinkx.ModeTransport {
+			return at
+		}
+		none = at
+	}
+	for i := at; i < len(path); i++ {
+		if t.allows(path[i], ifID) {
+			return i + 1
+		}
+		if path[i].Conf().Mode != netlinkx.ModeTransport {
+			break
+		}
+	}
+	return none
+}
+
+// allows is xfrm_state_ok.
+func (t *template) allows(sa *SA, ifID uint32) bool {
+	c := sa.Conf()
+	return c.Proto == t.want.proto &&
+		(t.spi == 0 || t.spi == sa.SPI()) &&
+		(t.want.reqID == 0 || t.want.reqID == c.ReqID) &&
+		c.Mode == t.want.mode &&
+		(t.all || t.auths&sa.authBit != 0 || !t.want.proto.HasSPI()) &&
+		(c.Mode == netlinkx.ModeTransport || t.want.src == rawAddr{} || t.want.src == rawOf(c.Src)) &&
+		(ifID == 0 || ifID == c.IfID)
+}

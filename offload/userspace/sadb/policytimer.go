@@ -1,0 +1,79 @@
+package sadb
+
+import (
+	"math"
+	"time"
+
+	"github.com/xfrmctl/xfrmctl/netlinkx"
+)
+
+// kmTimeout is after how many seconds a policy whose soft limit has passed
+// tells it again (XFRM_KM_TIMEOUT).
+const kmTimeout = 30
+
+// startTimer begins the policy's time limits. The caller holds db.mu.
+func (p *Policy) startTimer() {
+	l := &p.conf.Limits
+	if l.SoftAdd|l.HardAdd|l.SoftUse|l.HardUse != 0 && !p.db.closed {
+		p.timer = time.AfterFunc(time.Second, p.onTimer)
+	}
+}
+
+// onTimer looks at the time limits (xfrm_policy_timer).
+func (p *Policy) onTimer() {
+	p.db.mu.Lock()
+	defer p.db.mu.Unlock()
+	if p.db.closed || p.dead {
+		return
+	}
+	next, soft, hard := p.due(now())
+	if hard {
+		p.db.removePolicy(p)
+		p.emitExpire(Cause{}, true)
+		return
+	}
+	if soft {
+		p.emitExpire(Cause{}, false)
+	}
+	if next < math.MaxInt64 {
+		p.timer.Reset(time.Duration(next) * time.Second)
+	}
+}
+
+// due returns in how many seconds to look again, and what is reached.
+func (p *Policy) due(now int64) (next int64, soft, hard bool) {
+	next = math.MaxInt64
+	l, added := &p.conf.Limits, int64(p.conf.Usage.AddTime)
+	used := p.useTime.Load()
+	if used == 0 {
+		used = added
+	}
+	for _, h := range [...]struct {
+		limit uint64
+		since int64
+	}{{l.HardAdd, added}, {l.HardUse, used}} {
+		if left, ok := remaining(h.limit, h.since, now); ok {
+			hard = hard || left <= 0
+			next = min(next, left)
+		}
+	}
+	for _, s := range [...]struct {
+		limit uint64
+		since int64
+	}{{l.SoftAdd, added}, {l.SoftUse, used}} {
+		if left, ok := remaining(s.limit, s.since, now); ok {
+			if left <= 0 {
+				soft, left = true, kmTimeout
+			}
+			next = min(next, left)
+		}
+	}
+	return next, soft, hard
+}
+
+// emitExpire tells of an expiry. The caller holds db.mu.
+func (p *Policy) emitExpire(cause Cause, hard bool) {
+	if p.db.hears(netlinkx.GroupExpire) {
+		p.db.emit(cause, &netlinkx.PolicyExpireEvent{Policy: *p.Report(), Hard: hard})
+	}
+}

@@ -1,0 +1,40 @@
+package rules
+
+import (
+	"fmt"
+	"syscall"
+
+	"github.com/xfrmctl/xfrmctl/netlinkx"
+)
+
+// Refusal is the answer to a request that is not carried out: what the kernel
+// would say. It answers errors.Is for its errno and for what that stands for
+// (fs.ErrExist for EEXIST and so on). Refusals are immutable; they never hold
+// key bytes.
+type Refusal struct {
+	Errno syscall.Errno
+	Text  string            // of the extended acknowledgement, the kernel's words; "" none
+	Attr  netlinkx.AttrType // that the acknowledgement points at, 0 none
+}
+
+// Error returns the text and the errno's words.
+func (r *Refusal) Error() string {
+	if r.Text == "" {
+		return r.Errno.Error()
+	}
+	return fmt.Sprintf("%s: %s", r.Errno.Error(), r.Text)
+}
+
+// Unwrap returns the errno.
+func (r *Refusal) Unwrap() error { return r.Errno }
+
+// Refuse returns a refusal with a text.
+func Refuse(errno syscall.Errno, text string) *Refusal { return &Refusal{Errno: errno, Text: text} }
+
+// invalid is the most common refusal.
+func invalid(text string) *Refusal { return Refuse(syscall.EINVAL, text) }
+
+// invalidAttr is one that points at an attribute.
+func invalidAttr(t netlinkx.AttrType, text string) *Refusal {
+	return &Refusal{Errno: syscall.EINVAL, Text: text, Attr: t}
+}
