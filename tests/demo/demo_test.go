@@ -134,6 +134,11 @@ func checkTunnels(t *testing.T, r *demo.Report) {
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
+	if tr := r.Transfer; tr == nil || tr.Bytes < 1<<20 || tr.ClearPackets != 0 || tr.BitsPerSecond < 1e6 || tr.Seconds < 0.5 {
+		t.Errorf("transfer %+v", tr)
+	} else {
+		t.Logf("TCP through %s: %d bytes, %.0f Mbit/s", tr.Interface, tr.Bytes, tr.BitsPerSecond/1e6)
+	}
 	if r.Wire.ESPPackets != 2*sent || r.Wire.ClearPackets != 0 || len(r.Missing) != 0 {
 		t.Errorf("wire %+v, missing %+v", r.Wire, r.Missing)
 	}

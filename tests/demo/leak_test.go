@@ -57,7 +57,7 @@ func (e *plainEnd) Close() error                                { return nil }
 // and every packet counted.
 func TestSeesPlainTraffic(t *testing.T) {
 	needRoot(t)
-	r, err := demo.Run(t.Context(), &demo.Config{Engine: plain{}})
+	r, err := demo.Run(t.Context(), &demo.Config{Engines: []demo.Engine{plain{}}})
 	if err == nil || r.OK {
 		t.Fatalf("it passed: %+v", r)
 	}
@@ -99,7 +99,7 @@ func (s *sabotagedEnd) Install(ctx context.Context, l *demo.Link) error {
 func runSabotaged(t *testing.T, change func(*demo.Link)) *demo.Report {
 	t.Helper()
 	needRoot(t)
-	r, err := demo.Run(t.Context(), &demo.Config{Engine: sabotage{demo.Kernel(), change}})
+	r, err := demo.Run(t.Context(), &demo.Config{Engines: []demo.Engine{sabotage{demo.Kernel(), change}}})
 	if lacks := (*demo.UnsupportedError)(nil); errors.As(err, &lacks) && !able() {
 		t.Skip(err)
 	}

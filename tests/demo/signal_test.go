@@ -257,7 +257,7 @@ func TestCancelWhileWaiting(t *testing.T) {
 	d := deaf{opened: make(chan struct{}, 2)}
 	var cancelled time.Time
 	pinging := &watcher{word: "sent  answered", seen: func() { cancelled = time.Now(); cancel() }}
-	r, err := demo.Run(ctx, &demo.Config{Engine: d, Out: pinging})
+	r, err := demo.Run(ctx, &demo.Config{Engines: []demo.Engine{d}, Out: pinging})
 	if !errors.Is(err, context.Canceled) || r.OK || r.Error != "interrupted" {
 		t.Errorf("error %v, report %+v", err, r)
 	}

@@ -23,8 +23,10 @@ import (
 // Config says how to run the demo. The zero Config runs the kernel engine in
 // silence.
 type Config struct {
-	Engine Engine    // nil: Kernel()
-	Out    io.Writer // gets a transcript, step by step; nil none
+	// Engines are tried in this order; the first that can has the work. Nil:
+	// Kernel() alone.
+	Engines []Engine
+	Out     io.Writer // gets a transcript, step by step; nil none
 }
 
 // pings is how many are sent in each flow.
@@ -65,14 +67,14 @@ func (e *PrivilegeError) Unwrap() error { return e.Err }
 // error, or what went wrong. When Run returns, all that it made is gone or
 // being taken down by the kernel.
 func Run(ctx context.Context, cfg *Config) (*Report, error) {
-	r := &runner{engine: Kernel(), out: &transcript{w: io.Discard}, report: &Report{Tunnels: []Tunnel{}}, packets: map[netlinkx.SPI]int{}}
-	if cfg != nil && cfg.Engine != nil {
-		r.engine = cfg.Engine
+	r := &runner{engines: []Engine{Kernel()}, out: &transcript{w: io.Discard}, report: &Report{Tunnels: []Tunnel{}}, carried: map[netlinkx.SPI]carriage{}}
+	if cfg != nil && len(cfg.Engines) > 0 {
+		r.engines = cfg.Engines
 	}
 	if cfg != nil && cfg.Out != nil {
 		r.out = &transcript{w: cfg.Out}
 	}
-	r.report.Engine, r.report.Kernel = r.engine.Name(), release()
+	r.report.Engine, r.report.Kernel = r.engines[0].Name(), release()
 	err := r.run(ctx)
 	var lacks *UnsupportedError
 	if errors.As(err, &lacks) {

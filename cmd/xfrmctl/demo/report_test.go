@@ -38,6 +38,12 @@ func TestFaults(t *testing.T) {
 		}, []string{"tunnel mode, ipv4 in ipv6: 3 ESP packets instead of 6, 3 packets in clear"}},
 		{"one more in clear", func(r *Report) { r.Tunnels[0].ClearPackets, r.Wire.ClearPackets = 1, 1 },
 			[]string{"tunnel mode, ipv4 in ipv6: 1 packets in clear"}},
+		{"slow but whole", func(r *Report) { r.Transfer = &Transfer{Bytes: 1} }, nil},
+		{"nothing transferred", func(r *Report) { r.Transfer = &Transfer{} }, []string{"TCP transfer: nothing arrived"}},
+		{"not all transferred", func(r *Report) { r.Transfer = &Transfer{Bytes: 1, Detail: "1 of 2 bytes arrived"} },
+			[]string{"TCP transfer: 1 of 2 bytes arrived"}},
+		{"transferred in clear", func(r *Report) { r.Transfer = &Transfer{Bytes: 1, ClearPackets: 3} },
+			[]string{"TCP transfer: 3 packets in clear"}},
 		{"clear in between", func(r *Report) { r.Wire.ClearPackets = 2 }, []string{"2 packets in clear between the pings"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -52,7 +58,7 @@ func TestFaults(t *testing.T) {
 
 func TestCheckSAs(t *testing.T) {
 	want := plan(randomKey)[0].end(left, true).SAs
-	packets := map[netlinkx.SPI]int{want[0].SPI: 6, want[1].SPI: 6}
+	packets := map[netlinkx.SPI]carriage{}
 	for _, tt := range []struct {
 		name   string
 		change func(sa *netlinkx.SA)
@@ -66,10 +72,12 @@ func TestCheckSAs(t *testing.T) {
 		{"no ESN", func(sa *netlinkx.SA) { sa.Flags = 0 }, "ESN false, not true"},
 		{"no if_id", func(sa *netlinkx.SA) { sa.IfID = 0 }, "if_id 0, not 4"},
 		{"forged", func(sa *netlinkx.SA) { sa.Stats.IntegrityFailed = 1 }, "errors {0 0 1}, not {0 0 0}"},
+		{"not more than the pings", func(sa *netlinkx.SA) { sa.IfID = 4; packets[sa.SPI] = carriage{6, true} }, "packets 6, not more than 6"},
 		{"gone", func(sa *netlinkx.SA) { sa.SPI = 1 }, "is gone"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var have []*netlinkx.SA
+			packets[want[0].SPI], packets[want[1].SPI] = carriage{packets: 6}, carriage{packets: 6}
 			for _, sa := range want {
 				h := *sa
 				h.Usage.Packets = 6
@@ -95,6 +103,12 @@ func TestSummary(t *testing.T) {
 	if got := r.Summary(); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
+	for bits, rate := range map[float64]string{2.345e9: "2.35 Gbit/s", 9.1e7: "91 Mbit/s"} {
+		r.Transfer = &Transfer{BitsPerSecond: bits}
+		if got := r.Summary(); got != want+", TCP at "+rate {
+			t.Errorf("got %s", got)
+		}
+	}
 }
 
 // The words of the JSON output are a promise.
@@ -104,6 +118,7 @@ func TestJSON(t *testing.T) {
 	res := newTunnel(tun, tun.flows[0])
 	res.Sent, res.Received, res.ESPPackets = 3, 3, 6
 	r.Tunnels = []Tunnel{res}
+	r.Transfer = &Transfer{Interface: "ipsec4", From: "10.4.1.1", To: "10.4.2.1", Bytes: 125, Seconds: 0.5, BitsPerSecond: 2000}
 	got, err := json.Marshal(r)
 	if err != nil {
 		t.Fatal(err)
@@ -112,7 +127,8 @@ func TestJSON(t *testing.T) {
 		`"tunnels":[{"mode":"tunnel","inner":"ipv4","outer":"ipv4","interface":"ipsec4","if_id":4,` +
 		`"from":"10.4.1.1","to":"10.4.2.1","sent":3,"received":3,"esp_packets":6,"clear_packets":0,` +
 		`"algorithm":"rfc4106(gcm(aes))","key_bits":256,"esn":true,"replay_window":1024}],` +
-		`"wire":{"esp_packets":6,"clear_packets":0}}`
+		`"wire":{"esp_packets":6,"clear_packets":0},` +
+		`"transfer":{"interface":"ipsec4","from":"10.4.1.1","to":"10.4.2.1","bytes":125,"seconds":0.5,"bits_per_second":2000,"clear_packets":0}}`
 	if string(got) != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -146,11 +162,11 @@ func TestMissingSaysWhatToDo(t *testing.T) {
 	lacks := missing(list)
 	var out strings.Builder
 	tr := &transcript{w: &out}
-	tr.features(list, false)
+	tr.features("kernel engine", list)
 	tr.missing(lacks)
 	for _, want := range []string{
-		"veth                yes\n",
-		"ESP over IPv4       NO (protocol not supported)\n",
+		"kernel engine: veth                yes\n",
+		"kernel engine: ESP over IPv4       NO (protocol not supported)\n",
 		"ESP over IPv4: needs a kernel with CONFIG_INET_ESP, or, where that is built as a module: modprobe -a esp4\n",
 		"network namespaces: needs a kernel with CONFIG_NET_NS\n",
 	} {

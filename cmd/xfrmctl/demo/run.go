@@ -12,41 +12,41 @@ import (
 
 // runner is one run. Arrays are by side.
 type runner struct {
-	engine Engine
-	out    *transcript
-	report *Report
+	engines []Engine // to be tried in this order
+	engine  Engine   // the first of them that can
+	out     *transcript
+	report  *Report
 
-	probeNS *Namespace
 	ns      [2]*Namespace
 	nets    [2]*network
 	ends    [2]Endpoint
 	tap     *wiretap
 	tunnels []*tunnel
-	want    [2][]*netlinkx.SA    // installed
-	packets map[netlinkx.SPI]int // that an SA must have carried
-	lost    bool                 // a flow has failed, so that others are not waited for long
-	faults  []string             // of SAs
+	want    [2][]*netlinkx.SA // installed
+	carried map[netlinkx.SPI]carriage
+	lost    bool     // a flow has failed, so that others are not waited for long
+	faults  []string // of SAs
 	undo    []func() error
 }
 
 // run goes through the steps; whatever becomes of them, all is undone.
 func (r *runner) run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, r.close()) }()
-	ns, err := newNamespace("probe")
+	probeNS, err := newNamespace("probe")
 	if err != nil {
 		return err // nothing has begun that a transcript could tell of
 	}
-	r.later(ns.close)
-	r.probeNS = ns
-	r.out.line("xfrmctl demo: %s engine, Linux %s", r.report.Engine, r.report.Kernel)
+	r.later(probeNS.close)
+	r.out.line("xfrmctl demo: Linux %s", r.report.Kernel)
 	for _, s := range []struct {
 		title string
 		do    func(context.Context) error
 	}{
-		{"What this kernel can do", r.probe},
+		{"What this kernel can do", func(ctx context.Context) error { return r.probe(ctx, probeNS) }},
 		{"Two network namespaces and a wire", r.wire},
 		{"XFRM interfaces, SAs and policies", r.protect},
 		{"Pings, and what the wire saw of them", r.ping},
+		{"TCP through a tunnel", r.transfer},
 		{"Interfaces, SAs and counters", r.show},
 	} {
 		r.out.title(s.title)
@@ -78,23 +78,34 @@ func (r *runner) close() error {
 	return errors.Join(errs...)
 }
 
-// probe tries all features in a namespace of its own.
-func (r *runner) probe(ctx context.Context) error {
-	list, err := probeNetwork(r.probeNS)
+// probe tries all features in a namespace of its own, and chooses the engine.
+func (r *runner) probe(ctx context.Context, ns *Namespace) error {
+	list, err := probeNetwork(ns)
 	if err != nil {
 		return err
 	}
-	found, err := r.engine.Probe(ctx, r.probeNS)
-	if err != nil {
-		return err
+	r.out.features("", list)
+	lacks := missing(list)
+	for _, e := range r.engines {
+		if len(missing(list)) > 0 {
+			break
+		}
+		r.report.Engine = e.Name()
+		found, err := e.Probe(ctx, ns)
+		if err != nil {
+			return err
+		}
+		r.out.features(e.Name()+" engine", found.List)
+		m := missing(found.List)
+		if len(m) == 0 {
+			r.engine, r.report.SADir = e, found.SADir
+			r.out.chosen(e.Name(), found.SADir)
+			return nil
+		}
+		lacks = append(lacks, m...)
 	}
-	list = append(list, found.List...)
-	r.report.SADir = found.SADir
-	r.out.features(list, found.SADir)
-	if m := missing(list); len(m) > 0 {
-		return &UnsupportedError{Missing: m}
-	}
-	return nil
+	r.report.Engine = r.engines[0].Name()
+	return &UnsupportedError{Missing: lacks}
 }
 
 // wire makes the two namespaces.
@@ -226,7 +237,9 @@ func (r *runner) flow(ctx context.Context, t *tunnel, f *flow) (Tunnel, error) {
 	res.ESPPackets, res.ClearPackets = c.packets(f.pair.spi[:]...), c.clear
 	res.Detail = detail(p.lost, c)
 	for _, s := range f.pair.spi {
-		r.packets[s] += pings
+		c := r.carried[s]
+		c.packets += pings
+		r.carried[s] = c
 	}
 	r.lost = r.lost || res.Received < res.Sent
 	return res, nil

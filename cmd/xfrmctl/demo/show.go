@@ -21,7 +21,7 @@ func (r *runner) show(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", sideNames[side], err)
 		}
 		r.out.sas(side, sas)
-		for _, s := range checkSAs(r.want[side], r.packets, sas) {
+		for _, s := range checkSAs(r.want[side], r.carried, sas) {
 			r.faults = append(r.faults, sideNames[side]+": "+s)
 		}
 	}

@@ -72,20 +72,27 @@ func deviceIndex(fd int, device string) (int, error) {
 // marker is in clear, whatever it says it is. Sockets see a packet before the
 // other side gets it, so that after an answer there is nothing to wait for.
 func (w *wiretap) read(marker []byte) (*count, error) {
-	c := &count{}
+	c, unseen, err := w.readMany(marker)
+	if err == nil && unseen > 0 {
+		err = fmt.Errorf("watch the wire: %d packets passed unseen", unseen)
+	}
+	return c, err
+}
+
+// readMany is read for when there may have been more than the tap can hold.
+func (w *wiretap) readMany(marker []byte) (c *count, unseen int, err error) {
+	c = &count{}
 	for _, fd := range w.fds {
 		if err := w.drain(fd, c, marker); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		lost, err := drops(fd)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
-		if lost > 0 {
-			return nil, fmt.Errorf("watch the wire: %d packets passed unseen", lost)
-		}
+		unseen += int(lost)
 	}
-	return c, nil
+	return c, unseen, nil
 }
 
 func (w *wiretap) drain(fd int, c *count, marker []byte) error {
@@ -102,6 +109,48 @@ func (w *wiretap) drain(fd int, c *count, marker []byte) error {
 		if ll, ok := from.(*unix.SockaddrLinklayer); ok && ll.Pkttype == unix.PACKET_OUTGOING {
 			c.add(bigEndian16(ll.Protocol), w.buf[:n], marker)
 		}
+	}
+}
+
+// onlyClear makes the tap see nothing of ESP, for when there is more of it than
+// can be looked at, or everything again.
+func (w *wiretap) onlyClear(on bool) error {
+	for _, fd := range w.fds {
+		var err error
+		if on {
+			prog := notESP()
+			err = unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: uint16(len(prog)), Filter: &prog[0]})
+		} else {
+			err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0)
+		}
+		if err != nil {
+			return fmt.Errorf("filter what is watched: %w", err)
+		}
+	}
+	return nil
+}
+
+// notESP is a socket filter that takes every packet but those with ESP right
+// behind their IP header.
+func notESP() []unix.SockFilter {
+	const (
+		loadWord  = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS
+		loadByte  = unix.BPF_LD | unix.BPF_B | unix.BPF_ABS
+		jumpEqual = unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
+		result    = unix.BPF_RET | unix.BPF_K
+		all       = 1<<32 - 1
+		protocol  = 1<<32 - 0x1000 // SKF_AD_OFF + SKF_AD_PROTOCOL of linux/filter.h
+	)
+	return []unix.SockFilter{
+		{Code: loadWord, K: protocol},
+		{Code: jumpEqual, K: etherIPv4, Jt: 0, Jf: 2},
+		{Code: loadByte, K: 9}, // protocol
+		{Code: jumpEqual, K: protoESP, Jt: 3, Jf: 4},
+		{Code: jumpEqual, K: etherIPv6, Jt: 0, Jf: 3},
+		{Code: loadByte, K: 6}, // next header
+		{Code: jumpEqual, K: protoESP, Jt: 0, Jf: 1},
+		{Code: result, K: 0},
+		{Code: result, K: all},
 	}
 }
 

@@ -59,8 +59,8 @@ func (t *table) end() {
 	_, _ = t.out.Write(t.b.Bytes())
 }
 
-// features lists what was tried.
-func (t *transcript) features(list []Feature, dirs bool) {
+// features lists what was tried, for an engine or for the rest ("").
+func (t *transcript) features(engine string, list []Feature) {
 	tab := t.table()
 	for _, f := range list {
 		word := "yes"
@@ -70,16 +70,32 @@ func (t *transcript) features(list []Feature, dirs bool) {
 		if f.Detail != "" {
 			word += " (" + f.Detail + ")"
 		}
-		tab.row(f.Name, word)
-	}
-	if len(missing(list)) == 0 {
-		word := "no; not needed"
-		if dirs {
-			word = "yes"
+		name := f.Name
+		if engine != "" {
+			name = engine + ": " + name
 		}
-		tab.row("direction of SAs", word)
+		tab.row(name, word)
 	}
 	tab.end()
+}
+
+// chosen says which engine does the work.
+func (t *transcript) chosen(engine string, dirs bool) {
+	word := "no direction, which is not needed"
+	if dirs {
+		word = "a direction"
+	}
+	t.line("  the %s engine does the work; SAs have %s", engine, word)
+}
+
+// transfer prints the result of the TCP transfer.
+func (t *transcript) transfer(res *Transfer) {
+	word := "ok"
+	if !res.ok() {
+		word = "FAILED: " + res.fault()
+	}
+	t.line("  %s > %s through %s: %.1f MB in %.2f s, %s, %d packets in clear  %s",
+		res.From, res.To, res.Interface, float64(res.Bytes)/1e6, res.Seconds, rate(res.BitsPerSecond), res.ClearPackets, word)
 }
 
 // missing says how to get what is missing.
