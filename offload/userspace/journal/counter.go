@@ -84,10 +84,10 @@ func (c *Counter) Prepare() {
 	}
 }
 
-// Used returns how many packets the key may have been used for at most: the
-// caller's SA begins behind this sequence number, so that the peer's replay
-// window accepts it. It is 0 for a key that was never used.
-func (c *Counter) Used() uint64 {
+// Seq returns a sequence number that no SA with this key has gone beyond, and
+// behind which the caller's SA begins, so that the peer's replay window accepts
+// it. It is 0 for a key that was never used.
+func (c *Counter) Seq() uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	used := c.until
@@ -100,7 +100,7 @@ func (c *Counter) Used() uint64 {
 }
 
 // Raise says that an SA with this key begins behind sequence number seq instead
-// of Used. Used will not return less afterwards.
+// of Seq. Seq will not return less afterwards.
 func (c *Counter) Raise(seq uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

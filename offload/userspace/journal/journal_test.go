@@ -66,8 +66,8 @@ func TestReserveGoesOnInOrder(t *testing.T) {
 		}
 		next += uint64(n)
 	}
-	if got := c.Used(); got < 5000 {
-		t.Errorf("Used %d after more than 5000 IVs", got)
+	if got := c.Seq(); got < 5000 {
+		t.Errorf("Seq %d after more than 5000 IVs", got)
 	}
 }
 
@@ -79,8 +79,8 @@ func TestCloseWastesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := counter(t, open(t, cfg), "key one+salt")
-	if got := c.Used(); got != 10 {
-		t.Errorf("Used %d, want 10", got)
+	if got := c.Seq(); got != 10 {
+		t.Errorf("Seq %d, want 10", got)
 	}
 	if got := reserve(t, c, 1); got != first+10 {
 		t.Errorf("goes on at %d, want %d", got-first, 10)
@@ -93,8 +93,8 @@ func TestCrashSkipsTheLease(t *testing.T) {
 	first := reserve(t, counter(t, j, "key one+salt"), 10)
 	crash(j)
 	c := counter(t, open(t, cfg), "key one+salt")
-	if got := c.Used(); got != firstLease {
-		t.Errorf("Used %d, want %d", got, firstLease)
+	if got := c.Seq(); got != firstLease {
+		t.Errorf("Seq %d, want %d", got, firstLease)
 	}
 	if got := reserve(t, c, 1); got != first+firstLease {
 		t.Errorf("goes on at %d, want %d", got-first, firstLease)
@@ -151,12 +151,12 @@ func TestSeqGoesOnAboveWhatWasRaised(t *testing.T) {
 	reserve(t, c, 5)
 	c.Raise(1 << 40) // an SA that begins there
 	reserve(t, c, 5)
-	if got := c.Used(); got < 1<<40+5 {
-		t.Errorf("Used %#x", got)
+	if got := c.Seq(); got < 1<<40+5 {
+		t.Errorf("Seq %#x", got)
 	}
 	crash(j)
-	if got := counter(t, open(t, cfg), "key one+salt").Used(); got < 1<<40+5 {
-		t.Errorf("Used %#x after a crash", got)
+	if got := counter(t, open(t, cfg), "key one+salt").Seq(); got < 1<<40+5 {
+		t.Errorf("Seq %#x after a crash", got)
 	}
 }
 
@@ -175,8 +175,8 @@ func TestReleaseGivesBack(t *testing.T) {
 		}
 	}
 	c2 := counter(t, j, "key one+salt")
-	if got := c2.Used(); got != 7 {
-		t.Errorf("Used %d, want 7", got)
+	if got := c2.Seq(); got != 7 {
+		t.Errorf("Seq %d, want 7", got)
 	}
 	if got := reserve(t, c2, 1); got != first+7 {
 		t.Errorf("goes on at %d, want 7", got-first)

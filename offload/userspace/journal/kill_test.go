@@ -44,7 +44,7 @@ func useKeys(dir string) error {
 				failed <- err
 				return
 			}
-			seq := c.Used()
+			seq := c.Seq()
 			for n := 1 << i; ; n = n%5000 + 1 {
 				first, err := c.Reserve(n)
 				if err != nil {
