@@ -130,3 +130,12 @@ func (c *Conn) features(ctx context.Context, device string, flags netlink.Header
 	}
 	return all, nil
 }
+
+// Driver returns the name of a device's driver, "" for virtual devices.
+func (c *Conn) Driver(device string) (string, error) {
+	d, err := c.files.driver(device)
+	if err != nil {
+		return "", fmt.Errorf("find the driver of %s: %w", device, err)
+	}
+	return d, nil
+}
