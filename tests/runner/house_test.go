@@ -31,7 +31,7 @@ var mayImport = map[string][]string{
 	"offload/userspace/replay":  {"netlinkx"},
 	"offload/userspace/encap":   {"netlinkx"},
 	"offload/userspace/flow":    {"netlinkx"},
-	"offload/userspace/pmtu":    {"netlinkx", "offload/userspace/flow"},
+	"offload/userspace/pmtu":    {"netlinkx", "offload/userspace/flow", "gsogro/segment"},
 	"offload/userspace/journal": {},
 	"offload/userspace/confine": {},
 	"offload/userspace/nlsock":  {"netlinkx"},
@@ -42,7 +42,9 @@ var mayImport = map[string][]string{
 	"offload/userspace/sadb/rules":    {"netlinkx", "offload/userspace/esp"},
 	"cmd/xfrmctl/ipxfrm":              {"netlinkx"},
 	"cmd/xfrmctl/demo":                {"ifaces", "netlinkx"},
-	"cmd/xfrmctl":                     {"cmd/xfrmctl/ipxfrm", "cmd/xfrmctl/demo", "ifaces", "netlinkx", "offload/userspace/nlsock"},
+	"cmd/xfrmctl/gro":                 {"cmd/xfrmctl/ipxfrm", "gsogro", "netlinkx"},
+	"offload":                         {"gsogro", "netlinkx"},
+	"cmd/xfrmctl":                     {"cmd/xfrmctl/gro", "gsogro", "cmd/xfrmctl/ipxfrm", "cmd/xfrmctl/demo", "ifaces", "netlinkx", "offload/userspace/nlsock"},
 }
 
 // source is one parsed file of the main module.
