@@ -118,18 +118,15 @@ func (d *dumper[T]) run(ctx context.Context, yield func(T, error) bool) error {
 	if err := d.t.send(req); err != nil {
 		return d.c.ioError(ctx, d.r, err)
 	}
-	buf := make([]byte, recvSize)
+	buf := make([]byte, dumpSlots*slotSize)
+	lengths := make([]int, dumpSlots)
 	for !d.ended {
-		n, _, err := d.t.recv(buf)
+		n, err := d.t.recvMany(buf, lengths)
 		if err != nil {
 			return d.c.ioError(ctx, d.r, err)
 		}
-		for rest := buf[:n]; len(rest) > 0 && !d.ended; {
-			var m message
-			if m, rest, _, err = nextMessage(rest); err != nil {
-				return fmt.Errorf("%s %s: %w", d.r.Op(), d.r.Object(), err)
-			}
-			more, err := d.message(req, m, yield)
+		for i := 0; i < n && !d.ended; i++ {
+			more, err := d.datagram(req, buf[i*slotSize:][:lengths[i]], yield)
 			if err != nil || !more {
 				return err
 			}
@@ -139,6 +136,28 @@ func (d *dumper[T]) run(ctx context.Context, yield func(T, error) bool) error {
 		return fmt.Errorf("%s %s: %w", d.r.Op(), d.r.Object(), ErrDumpInterrupted)
 	}
 	return nil
+}
+
+// A dump's datagrams have 32 KiB at most, whatever is offered (netlink_dump and
+// netlink_recvmsg in net/netlink/af_netlink.c). More than dumpSlots at once are
+// no faster.
+const (
+	slotSize  = 32 << 10
+	dumpSlots = 4
+)
+
+// datagram handles one datagram of the dump; more is false when the loop was left.
+func (d *dumper[T]) datagram(req, b []byte, yield func(T, error) bool) (more bool, err error) {
+	for len(b) > 0 && !d.ended {
+		var m message
+		if m, b, _, err = nextMessage(b); err != nil {
+			return false, fmt.Errorf("%s %s: %w", d.r.Op(), d.r.Object(), err)
+		}
+		if more, err := d.message(req, m, yield); err != nil || !more {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // message handles one message of the dump; more is false when the loop was left.

@@ -16,9 +16,10 @@ import (
 // acknowledgements of many messages and the namespace id of an event are not
 // to be had otherwise.
 type nlSocket struct {
-	c   *netlink.Conn
-	raw syscall.RawConn
-	oob []byte // for the sender's namespace; nil if that is not asked for
+	c    *netlink.Conn
+	raw  syscall.RawConn
+	oob  []byte        // for the sender's namespace; nil if that is not asked for
+	many *manyReceiver // made by the first recvMany
 }
 
 // openSocket opens a NETLINK_XFRM socket in ns that belongs to the groups.
@@ -128,6 +129,30 @@ func (s *nlSocket) recv(b []byte) (n int, nsid Opt[int32], err error) {
 		return 0, nsid, errTruncated(len(b))
 	}
 	return n, nsid, nil
+}
+
+func (s *nlSocket) recvMany(b []byte, lengths []int) (n int, err error) {
+	if s.many == nil {
+		s.many = newManyReceiver(len(lengths))
+	}
+	slots := s.many.prepare(b)
+	rerr := s.raw.Read(func(fd uintptr) bool {
+		for {
+			n, err = s.many.recvNoWait(fd, slots)
+			if err != unix.EINTR {
+				return err != unix.EAGAIN
+			}
+		}
+	})
+	if err := sysErr("receive", err, rerr); err != nil {
+		return 0, err
+	}
+	for i := range n {
+		if lengths[i] = s.many.length(i); lengths[i] > slotSize {
+			return 0, errTruncated(slotSize)
+		}
+	}
+	return n, nil
 }
 
 // recvNSID is recv with the namespace of the sender.

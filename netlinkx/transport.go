@@ -16,6 +16,9 @@ type transport interface {
 	// recv reads one datagram into b. nsid is the sender's namespace id when
 	// it is another one and the transport listens to all.
 	recv(b []byte) (n int, nsid Opt[int32], err error)
+	// recvMany reads as many datagrams as there are, and at least one, into
+	// consecutive slots of b of slotSize bytes each, one for each of lengths.
+	recvMany(b []byte, lengths []int) (n int, err error)
 	// setDeadline ends calls of send and recv that block at t; zero: never.
 	setDeadline(t time.Time) error
 	close() error
@@ -43,6 +46,13 @@ func (f foreign) sendQuick(b []byte) error { return f.t.Send(b) }
 func (f foreign) recv(b []byte) (int, Opt[int32], error) {
 	n, err := f.t.Recv(b)
 	return n, Opt[int32]{}, err
+}
+
+func (f foreign) recvMany(b []byte, lengths []int) (n int, err error) {
+	if lengths[0], err = f.t.Recv(b); err != nil {
+		return 0, err
+	}
+	return 1, nil
 }
 
 func (f foreign) setDeadline(t time.Time) error { return f.t.SetDeadline(t) }

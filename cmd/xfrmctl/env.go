@@ -45,11 +45,14 @@ type env struct {
 	catching   bool // see catchInterrupts
 }
 
+// outputBuffer is as much as is written at once.
+const outputBuffer = 256 << 10
+
 func newEnv(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) *env {
 	e := &env{
 		ctx:    ctx,
 		stdin:  stdin,
-		stdout: bufio.NewWriterSize(stdout, 64<<10),
+		stdout: bufio.NewWriterSize(stdout, outputBuffer),
 		stderr: stderr,
 		getenv: os.Getenv,
 		dial:   netlinkx.Dial,
