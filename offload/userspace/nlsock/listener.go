@@ -23,6 +23,11 @@ type Listener struct {
 	path string
 	uids []uint32 // who may connect
 
+	// QueueLimit is how many bytes of events wait for a client that does not
+	// read, besides what its socket holds; then it loses some. Set it before
+	// Serve.
+	QueueLimit int
+
 	mu     sync.Mutex // guards what is below
 	peers  map[uint32]*Peer
 	spare  uint32 // last port id that was made up
@@ -50,7 +55,7 @@ func Listen(path string) (*Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("engine socket: %w", err)
 	}
-	return &Listener{l: l.(*net.UnixListener), path: path, uids: []uint32{0, uint32(os.Geteuid())}, peers: map[uint32]*Peer{}}, nil
+	return &Listener{l: l.(*net.UnixListener), path: path, uids: []uint32{0, uint32(os.Geteuid())}, QueueLimit: defaultQueueLimit, peers: map[uint32]*Peer{}}, nil
 }
 
 // removeStale removes the socket of an engine that has ended without doing so.
@@ -98,7 +103,7 @@ func (l *Listener) Serve(handle func(*Peer)) error {
 
 // serve greets one client.
 func (l *Listener) serve(c *net.UnixConn, handle func(*Peer)) {
-	p := &Peer{c: c}
+	p := &Peer{c: c, limit: l.QueueLimit}
 	p.ready.L = &p.mu
 	defer p.Close()
 	cred, err := peerCredentials(c)

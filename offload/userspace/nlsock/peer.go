@@ -11,9 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// queueLimit is how many bytes of events wait for a client that does not read,
-// besides what its socket holds; then it loses some.
-const queueLimit = 4 << 20
+// defaultQueueLimit holds some thousand events.
+const defaultQueueLimit = 4 << 20
 
 // Peer is a client as the engine sees it. Fields are set before the handler is
 // called. Recv is for one goroutine; everything else may be called by several.
@@ -24,7 +23,8 @@ type Peer struct {
 	UID      uint32
 	Files    []*os.File // came with the hello; closed by Close
 
-	c *net.UnixConn
+	c     *net.UnixConn
+	limit int // of the queue, bytes
 
 	mu     sync.Mutex // guards what is below
 	ready  sync.Cond  // the queue or closed changed
@@ -75,7 +75,7 @@ func (p *Peer) Send(b []byte) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for p.bytes > queueLimit && !p.closed {
+	for p.bytes > p.limit && !p.closed {
 		p.ready.Wait()
 	}
 	if p.closed {
@@ -93,7 +93,7 @@ func (p *Peer) Notify(b []byte) {
 	defer p.mu.Unlock()
 	switch {
 	case p.closed:
-	case p.lost || p.bytes+len(b) > queueLimit:
+	case p.lost || p.bytes+len(b) > p.limit:
 		p.lost = true // all until the queue is empty, as the kernel does
 	default:
 		p.push(b)
