@@ -159,7 +159,7 @@ func otherEventBody(e Event) (MsgType, body) {
 	case *MigrateEvent:
 		return MsgMigrate, migrateReport{&e.Migrate}
 	case *MigrateStateEvent:
-		return MsgMigrateState, &e.Migrate
+		return MsgMigrateState, migrateStateReport{&e.Migrate}
 	case *DefaultsEvent:
 		return MsgGetDefault, &e.Defaults
 	}

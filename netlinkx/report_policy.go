@@ -124,3 +124,30 @@ func (m migrateReport) appendTo(b []byte) ([]byte, error) {
 	}
 	return b, nil
 }
+
+// migrateStateReport is a MIGRATE_STATE event (build_migrate_state): numbers of
+// zero are not there.
+type migrateStateReport struct{ *MigrateState }
+
+func (m migrateStateReport) appendTo(b []byte) ([]byte, error) {
+	start := len(b)
+	bare := *m.MigrateState
+	bare.Encap, bare.Offload, bare.Mark, bare.OutputMark = nil, nil, Opt[Mark]{}, Mark{}
+	bare.MTimerThresh, bare.NATKeepalive = Opt[uint32]{}, Opt[uint32]{}
+	b, err := bare.appendTo(b)
+	if err != nil {
+		return b, err
+	}
+	putReportedSelector(b[start+msNewSel:], &m.NewSelector)
+	b = appendEncap(b, m.Encap)
+	b = appendOffload(b, m.Offload)
+	if m.Mark.Valid {
+		b = putMark(b, m.Mark.V)
+	}
+	if m.OutputMark != (Mark{}) {
+		b = attrU32(b, AttrSetMark, m.OutputMark.Value)
+		b = attrU32(b, AttrSetMarkMask, m.OutputMark.Mask)
+	}
+	b = attrU32NZ(b, AttrMTimerThresh, m.MTimerThresh.V)
+	return attrU32NZ(b, AttrNATKeepaliveInterval, m.NATKeepalive.V), nil
+}

@@ -99,15 +99,12 @@ func checkPrefixes(p []byte) *nl.Ack {
 }
 
 // checkMigrateSelector leaves everything to the database that is wrong before
-// the selector, but for a field that the codec does not know.
+// the selector.
 func checkMigrateSelector(p []byte) *nl.Ack {
 	flags := host.Uint32(p[msFlags:])
-	switch {
-	case host.Uint32(p[msSPI:]) == 0:
-		return nil
-	case host.Uint16(p[msNewFamily+2:]) != 0:
-		return invalid("Reserved field must be zero")
-	case flags&^migrateFlags != 0, nl.Family(host.Uint16(p[msNewFamily:])).Bits() == 0, flags&updateHostSelector != 0:
+	wrong := host.Uint32(p[msSPI:]) == 0 || host.Uint16(p[msNewFamily+2:]) != 0 || flags&^migrateFlags != 0 ||
+		nl.Family(host.Uint16(p[msNewFamily:])).Bits() == 0
+	if wrong || flags&updateHostSelector != 0 {
 		return nil
 	}
 	return checkPrefixes(p[msNewSel:])

@@ -44,7 +44,8 @@ func (s *Server) perform(r *request) *nl.Ack {
 		r.c.send(func(b []byte) ([]byte, error) { return nl.AppendEvent(b, h, &nl.AEvent{AE: *ae}) })
 		return nil
 	case *nl.MigrateState:
-		return r.verdict(s.db.MigrateState(cause, v))
+		q := &sadb.MigrateStateRequest{MigrateState: *v, Attrs: r.present(), Reserved: host.Uint16(r.payload()[msNewFamily+2:]) != 0}
+		return r.verdict(s.db.MigrateState(cause, q))
 	}
 	return s.performPolicy(r, cause)
 }
