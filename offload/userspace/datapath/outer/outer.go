@@ -89,7 +89,7 @@ type Message struct {
 	Segment  int
 	Src, Dst Addr
 	Port     uint16 // the peer's, UDP only
-	TOS, TTL uint8 // traffic class, hop limit
+	TOS, TTL uint8  // traffic class, hop limit
 	// Truncated: the datagram was longer than the buffer; the rest is lost.
 	Truncated bool
 }
