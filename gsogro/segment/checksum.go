@@ -50,17 +50,41 @@ func sumGeneric(b []byte) uint16 {
 		s, c = bits.Add64(s, le.Uint64(b), c)
 		b = b[8:]
 	}
-	if len(b) > 0 {
-		var last [8]byte
-		copy(last[:], b)
-		s, c = bits.Add64(s, le.Uint64(last[:]), c)
-	}
-	s, c = bits.Add64(s, 0, c)
-	return bits.ReverseBytes16(fold64(s + c))
+	s, c = bits.Add64(s, tail(b), c)
+	return bits.ReverseBytes16(fold64(s&0xffffffff + s>>32 + c))
 }
 
+// tail is fewer than 8 bytes as a word, padded with zeros.
+func tail(b []byte) uint64 {
+	var w uint64
+	le := binary.LittleEndian
+	if n := len(b); n&4 != 0 {
+		w = uint64(le.Uint32(b))
+		b = b[4:]
+		if n&2 != 0 {
+			w |= uint64(le.Uint16(b)) << 32
+			b = b[2:]
+		}
+		if n&1 != 0 {
+			w |= uint64(b[0]) << (32 + n&2*8)
+		}
+		return w
+	}
+	if len(b) >= 2 {
+		w = uint64(le.Uint16(b))
+		if len(b) == 3 {
+			w |= uint64(b[2]) << 16
+		}
+		return w
+	}
+	if len(b) == 1 {
+		w = uint64(b[0])
+	}
+	return w
+}
+
+// fold64 folds a sum of less than 2^48.
 func fold64(s uint64) uint16 {
-	s = s&0xffffffff + s>>32
 	s = s&0xffff + s>>16&0xffff + s>>32
 	s = s&0xffff + s>>16
 	return uint16(s&0xffff + s>>16)

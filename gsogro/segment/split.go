@@ -87,8 +87,10 @@ func (s *Splitter) fits(h *Header) bool {
 	if h.GSOSize == 0 {
 		return false
 	}
-	return h.Flags&FlagNeedsChecksum == 0 && !s.routed ||
-		int(h.CsumStart) == s.l4 && int(h.CsumOffset) == s.csumOffset()
+	if h.Flags&FlagNeedsChecksum == 0 {
+		return !s.routed
+	}
+	return int(h.CsumStart) == s.l4 && int(h.CsumOffset) == s.csumOffset()
 }
 
 func (s *Splitter) initSingle(h *Header, pkt []byte) error {
