@@ -12,6 +12,8 @@ type Device struct {
 	Link *gsogro.Link
 	// NICs are the devices at the end of its stack, where SAs can be put.
 	NICs []*NIC
+	// Features are the device's own, not those of its NICs.
+	Features gsogro.FeatureSet
 }
 
 // Inventory finds the devices of a namespace and the NICs below each. It reads
@@ -39,7 +41,7 @@ func Inventory(ctx context.Context, c *gsogro.Conn, names ...string) ([]*Device,
 			_, err := c.Link(ctx, name) // says that it does not exist
 			return nil, err
 		}
-		d := &Device{Link: stack[0].Link}
+		d := &Device{Link: stack[0].Link, Features: features[name]}
 		for _, layer := range stack {
 			if !layer.Leaf {
 				continue
@@ -80,7 +82,13 @@ func newNIC(stack []*gsogro.Layer, at *gsogro.Layer, driver string, f gsogro.Fea
 	}
 	for name := above[n.Name]; name != ""; name = above[name] {
 		n.Via = append([]string{name}, n.Via...)
-		n.Bond = n.Bond || kinds[name] == "bond"
+		switch kinds[name] {
+		case "bond":
+			n.Bond = true
+		case "xfrm": // its SAs name the device below
+		default:
+			n.Blocked = fmt.Sprintf("%s passes no SAs on to what is below it (%s): packets that leave through it are encrypted in software", name, kinds[name])
+		}
 	}
 	return n
 }

@@ -74,7 +74,10 @@ type NIC struct {
 	Bond bool `json:"bond,omitempty"`
 	// HW: the device has callbacks for ESP at all, as far as its feature bits
 	// tell: esp-hw-offload is known and on, or can be switched on.
-	HW      bool   `json:"esp_hw"`
+	HW bool `json:"esp_hw"`
+	// Blocked says what above it keeps SAs from it: of all stacked devices, bonds
+	// alone pass them on.
+	Blocked string `json:"blocked,omitempty"`
 	HWState string `json:"esp_hw_state"` // "on", "off", "off [fixed]" …
 }
 
@@ -205,6 +208,9 @@ func kernelLink(what string, o Outcome) Link {
 
 func deviceLink(n *NIC) Link {
 	l := Link{Part: "device", OK: n.HW, Why: fmt.Sprintf("%s (driver %s): esp-hw-offload is %s", n.Name, n.Driver, n.HWState)}
+	if n.HW && n.Blocked != "" {
+		return Link{Part: "device", Why: n.Blocked, Fix: "route the packets of the SA through " + n.Name + " itself"}
+	}
 	if !n.HW {
 		l.Fix = "use a device whose driver offloads ESP: xfrmctl offload show"
 	}

@@ -41,6 +41,9 @@ func TestDecide(t *testing.T) {
 		{"veth", func(q *Question, _ *Kernel) {
 			q.NIC = &NIC{Name: "v0", Driver: "veth", HWState: "off [fixed]"}
 		}, RungSoftware, RungCrypto, "device", "esp-hw-offload is off [fixed]"},
+		{"below a VLAN", func(q *Question, _ *Kernel) {
+			q.NIC = &NIC{Name: "eth0", Driver: "mlx5_core", HW: true, HWState: "on", Blocked: "v7 passes no SAs on"}
+		}, RungSoftware, RungCrypto, "device", "v7 passes no SAs on"},
 		{"no device", func(q *Question, _ *Kernel) { q.NIC, q.NoNIC = nil, "no route" }, RungSoftware, RungPacket, "device", "no route"},
 		{"module missing", func(_ *Question, k *Kernel) { k.Offload4 = no }, RungSoftware, RungCrypto, "kernel", "esp4_offload is not there"},
 		{"probe inconclusive", func(_ *Question, k *Kernel) { k.Offload4 = Outcome{Why: "no privilege"} }, RungPacket, "", "", ""},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/gro"
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/ipxfrm"
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/nicoffload"
 )
 
 // command is one object word of the program.
@@ -37,6 +38,10 @@ func commands() []command {
 		{name: "xfrm", args: "OBJECT [COMMAND ARGS]", usage: "the same three, for those who are used to `ip xfrm`",
 			grammar: true, complete: ipxfrm.Complete, help: func() string { return ipxfrm.Usage("") }, run: (*env).xfrm},
 		{name: "iface", args: "COMMAND ARGS", usage: "XFRM interfaces", complete: ifaceComplete, help: ifaceUsage, run: (*env).iface},
+		{name: "offload", args: "COMMAND ARGS", usage: "where an SA's cryptography runs, and why: NIC, kernel or userspace",
+			complete: nicoffload.Complete, help: nicoffload.Usage, run: (*env).offload},
+		{name: "check", usage: "what this kernel and its devices can do for IPsec, and what to do about the rest",
+			help: nicoffload.CapabilitiesUsage, run: (*env).check},
 		{name: "gro", alias: "gso", args: "COMMAND ARGS", usage: "GRO, GSO and their like: show and set what decides the size of packets",
 			complete: gro.Complete, help: gro.Usage, run: (*env).gro},
 		{name: "demo", args: "[-j]", usage: "show it at work in namespaces that are thrown away",

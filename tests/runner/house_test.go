@@ -44,7 +44,8 @@ var mayImport = map[string][]string{
 	"cmd/xfrmctl/demo":                {"ifaces", "netlinkx"},
 	"cmd/xfrmctl/gro":                 {"cmd/xfrmctl/ipxfrm", "gsogro", "netlinkx"},
 	"offload":                         {"gsogro", "netlinkx"},
-	"cmd/xfrmctl":                     {"cmd/xfrmctl/gro", "gsogro", "cmd/xfrmctl/ipxfrm", "cmd/xfrmctl/demo", "ifaces", "netlinkx", "offload/userspace/nlsock"},
+	"cmd/xfrmctl/nicoffload":          {"cmd/xfrmctl/ipxfrm", "gsogro", "netlinkx", "offload"},
+	"cmd/xfrmctl":                     {"cmd/xfrmctl/nicoffload", "cmd/xfrmctl/gro", "gsogro", "cmd/xfrmctl/ipxfrm", "cmd/xfrmctl/demo", "ifaces", "netlinkx", "offload/userspace/nlsock"},
 }
 
 // source is one parsed file of the main module.

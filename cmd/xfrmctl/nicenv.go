@@ -1,0 +1,43 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/nicoffload"
+	"github.com/xfrmctl/xfrmctl/netlinkx"
+)
+
+// nicEnv is what package nicoffload needs of a run.
+func (e *env) nicEnv() *nicoffload.Env {
+	path, err := e.runningEngine()
+	return &nicoffload.Env{
+		Ctx: e.ctx, Stdin: e.stdin, Stdout: e.stdout, NetNS: e.netns, JSON: e.opts.json, Encode: e.printJSON,
+		Parse: e.parse, Conn: e.kernelConnection, Device: e.devices.name,
+		Engine: err == nil && path != "",
+	}
+}
+
+// kernelConnection is connection, whatever engine the run has: NICs are the
+// kernel's.
+func (e *env) kernelConnection() (*netlinkx.Conn, error) {
+	e.opts.engine = "kernel"
+	return e.connection()
+}
+
+// offload runs the words after "offload".
+func (e *env) offload(args []string) error { return nicError(nicoffload.Run(e.nicEnv(), args)) }
+
+// check runs the words after "check".
+func (e *env) check(args []string) error { return nicError(nicoffload.Capabilities(e.nicEnv(), args)) }
+
+func nicError(err error) error {
+	var words *nicoffload.WordError
+	var refused *nicoffload.RefusedError
+	switch {
+	case errors.As(err, &words):
+		return &exitError{code: exitArgument, msg: words.Msg, hint: words.Hint, err: err}
+	case errors.As(err, &refused):
+		return &exitError{code: exitCheck, msg: refused.Msg, hint: refused.Hint, err: err}
+	}
+	return err
+}

@@ -1,0 +1,187 @@
+// Package nicoffload is the commands `xfrmctl offload` and `xfrmctl check`:
+// words in, package offload, text or JSON out. Nothing here changes anything
+// but what package offload changes for it, and the verbs say so.
+package nicoffload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/ipxfrm"
+	"github.com/xfrmctl/xfrmctl/gsogro"
+	"github.com/xfrmctl/xfrmctl/netlinkx"
+	"github.com/xfrmctl/xfrmctl/offload"
+)
+
+// Env is what the program gives a command. It is borrowed for one Run.
+type Env struct {
+	Ctx    context.Context
+	Stdin  io.Reader
+	Stdout io.Writer
+	NetNS  netlinkx.NetNS
+	JSON   bool
+	Encode func(any) error // prints one JSON value
+	// Parse reads words of `ip xfrm`.
+	Parse func(words []string) (*ipxfrm.Command, error)
+	// Conn is the kernel's XFRM, not an engine's.
+	Conn func() (*netlinkx.Conn, error)
+	// Device names a device by its index.
+	Device func(int32) string
+	// Engine reports whether a userspace engine is running.
+	Engine bool
+}
+
+// WordError is a mistake in the words. Hint may be empty.
+type WordError struct{ Msg, Hint string }
+
+// Error returns one line.
+func (e *WordError) Error() string { return e.Msg }
+
+func wordError(format string, args ...any) error {
+	return &WordError{Msg: fmt.Sprintf(format, args...)}
+}
+
+// RefusedError tells that what was checked would not be offloaded as asked.
+type RefusedError struct{ Msg, Hint string }
+
+// Error returns one line.
+func (e *RefusedError) Error() string { return e.Msg }
+
+// verb is one command word.
+type verb struct {
+	name, args, help string
+	run              func(*command) error
+}
+
+func verbs() []verb {
+	return []verb{
+		{"show", "[ DEV ]", "devices with their drivers, what they can do, and how many SAs they carry", (*command).show},
+		{"explain", "{ DEV | ID [ dev DEV ] }", "the chain kernel, device, driver, SA: the first link that fails, and what to do. ID is that of an installed SA, in the words of `state get`", (*command).explain},
+		{"check", "{ state add WORDS | FILE | - } [ on DEV ]", "whether SAs would be offloaded, before the kernel is asked; changes nothing. FILE has commands as for -batch", (*command).check},
+		{"help", "", "print this", nil},
+	}
+}
+
+// command is one run.
+type command struct {
+	env   *Env
+	links *gsogro.Conn
+	packs map[string]*offload.Pack
+	args  []string
+}
+
+// Run runs the words after "offload". Errors are *WordError, *RefusedError, or
+// the kernel's.
+func Run(env *Env, args []string) error {
+	word := "show"
+	if len(args) > 0 {
+		word, args = args[0], args[1:]
+	}
+	v := find(word)
+	if v == nil {
+		return unknownVerb(word)
+	}
+	if v.run == nil {
+		_, err := io.WriteString(env.Stdout, Usage())
+		return err
+	}
+	c, err := open(env, args)
+	if err != nil {
+		return err
+	}
+	return errors.Join(v.run(c), c.links.Close())
+}
+
+func open(env *Env, args []string) (*command, error) {
+	packs, err := offload.Packs()
+	if err != nil {
+		return nil, err
+	}
+	links, err := gsogro.Dial(&gsogro.Config{NetNS: env.NetNS})
+	if err != nil {
+		return nil, err
+	}
+	return &command{env: env, links: links, packs: packs, args: args}, nil
+}
+
+func find(word string) *verb {
+	for _, v := range verbs() {
+		if word != "" && strings.HasPrefix(v.name, word) {
+			return &v
+		}
+	}
+	return nil
+}
+
+func unknownVerb(word string) error {
+	e := &WordError{Msg: fmt.Sprintf("command %q is unknown, try \"xfrmctl offload help\"", word)}
+	if near := ipxfrm.Nearest(word, Verbs()); near != "" {
+		e.Hint = fmt.Sprintf("did you mean %q?", near)
+	}
+	return e
+}
+
+// Verbs returns the command words.
+func Verbs() []string {
+	var names []string
+	for _, v := range verbs() {
+		names = append(names, v.name)
+	}
+	return names
+}
+
+// Complete returns what the last of the words after "offload" may become.
+func Complete(words []string) []string {
+	if len(words) <= 1 {
+		return Verbs()
+	}
+	if v := find(words[0]); v != nil && v.name == "check" && len(words) > 1 {
+		return ipxfrm.Complete(words[1:])
+	}
+	return nil
+}
+
+// Usage returns the words of all verbs.
+func Usage() string {
+	var b strings.Builder
+	for i, v := range verbs() {
+		lead := "Usage: "
+		if i > 0 {
+			lead = "       "
+		}
+		fmt.Fprintf(&b, "%sxfrmctl offload %s\n", lead, strings.TrimSpace(v.name+" "+v.args))
+	}
+	return b.String()
+}
+
+// trailing takes "WORD VALUE" off the end of the arguments.
+func (c *command) trailing(word string) string {
+	n := len(c.args)
+	if n < 2 || c.args[n-2] != word {
+		return ""
+	}
+	v := c.args[n-1]
+	c.args = c.args[:n-2]
+	return v
+}
+
+// nic finds the NIC below a device; the second result says why there is none.
+func (c *command) nic(device string) (*offload.NIC, string, error) {
+	devices, err := offload.Inventory(c.env.Ctx, c.links, device)
+	if err != nil {
+		return nil, "", err
+	}
+	nics := devices[0].NICs
+	for _, n := range nics {
+		if n.HW {
+			return n, "", nil
+		}
+	}
+	if len(nics) > 0 {
+		return nics[0], "", nil
+	}
+	return nil, "there is no device below " + device + " in this network namespace", nil
+}

@@ -1,0 +1,204 @@
+package nicoffload
+
+import (
+	"fmt"
+	"io"
+	"net/netip"
+	"strings"
+
+	"github.com/xfrmctl/xfrmctl/netlinkx"
+	"github.com/xfrmctl/xfrmctl/offload"
+)
+
+// answerJSON is what explain and check say of one SA in one direction.
+type answerJSON struct {
+	SA  string `json:"sa"`
+	Dir string `json:"dir"`
+	// On is the device that carries the SA now, "" none.
+	On       string            `json:"on,omitempty"`
+	Decision *offload.Decision `json:"decision"`
+	// Reason is the first link that keeps it from the rung above, in a line.
+	Reason string `json:"reason,omitempty"`
+	Fix    string `json:"fix,omitempty"`
+}
+
+// explain is about a device or an installed SA.
+func (c *command) explain() error {
+	if len(c.args) == 0 {
+		return wordError("explain: a device, or the ID of an SA, is required")
+	}
+	if len(c.args) == 1 {
+		return c.explainDevice(c.args[0])
+	}
+	dev := c.trailing("dev")
+	cmd, err := c.env.Parse(append([]string{"state", "get"}, c.args...))
+	if err != nil {
+		return err
+	}
+	conn, err := c.env.Conn()
+	if err != nil {
+		return err
+	}
+	sa, err := conn.GetSA(c.env.Ctx, cmd.SAID)
+	if err != nil {
+		return err
+	}
+	if dev == "" && sa.Offload != nil {
+		dev = c.env.Device(sa.Offload.IfIndex)
+	}
+	answers, err := c.ask(sa, dev, nil)
+	if err != nil {
+		return err
+	}
+	if sa.Offload != nil {
+		for i := range answers {
+			answers[i].On = c.env.Device(sa.Offload.IfIndex)
+		}
+	}
+	return c.print(answers)
+}
+
+// explainDevice asks for the SA that NICs are made for: AES-GCM with a key of
+// 128 bits, in tunnel mode as XFRM interfaces have it, else in transport mode.
+func (c *command) explainDevice(dev string) error {
+	var all []answerJSON
+	for _, mode := range []netlinkx.Mode{netlinkx.ModeTunnel, netlinkx.ModeTransport} {
+		sa := netlinkx.NewSA()
+		sa.Src, sa.Dst = netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+		sa.Proto, sa.SPI, sa.ReqID, sa.Mode = netlinkx.ProtoESP, 0x1000, 1, mode
+		sa.AEAD = &netlinkx.AEAD{Name: "rfc4106(gcm(aes))", Key: netlinkx.NewKey(make([]byte, 20)), ICVBits: 128}
+		answers, err := c.ask(sa, dev, nil)
+		if err != nil {
+			return err
+		}
+		for i := range answers {
+			answers[i].SA = fmt.Sprintf("an SA of AES-GCM-128 in %s mode", mode)
+		}
+		all = append(all, answers...)
+	}
+	return c.print(all)
+}
+
+// ask decides for each direction that the SA can have.
+func (c *command) ask(sa *netlinkx.SA, dev string, types []offload.Type) ([]answerJSON, error) {
+	q := &offload.Question{SA: sa, Types: types, Userspace: c.env.Engine}
+	if dev == "" {
+		q.NoNIC = "no device is named, and the SA is on none: add dev DEV"
+	} else {
+		var err error
+		if q.NIC, q.NoNIC, err = c.nic(dev); err != nil {
+			return nil, err
+		}
+	}
+	facts := offload.SAFacts(sa, offload.Crypto, netlinkx.DirOut)
+	k, err := offload.Probe(c.env.Ctx, algorithmsOf(facts))
+	if err != nil {
+		return nil, err
+	}
+	dirs := []netlinkx.Dir{netlinkx.DirOut, netlinkx.DirIn}
+	if sa.Dir != netlinkx.DirUnset {
+		dirs = []netlinkx.Dir{sa.Dir}
+	} else if sa.Offload != nil {
+		dirs = []netlinkx.Dir{netlinkx.DirOut}
+		if sa.Offload.Flags&netlinkx.OffloadInbound != 0 {
+			dirs = []netlinkx.Dir{netlinkx.DirIn}
+		}
+	}
+	var out []answerJSON
+	for _, dir := range dirs {
+		q.Dir = dir
+		a := answerJSON{SA: sa.String(), Dir: dir.String(), Decision: offload.Decide(q, k, c.packs)}
+		a.reason(types)
+		out = append(out, a)
+	}
+	return out, nil
+}
+
+func algorithmsOf(f offload.Facts) []string {
+	var names []string
+	for _, known := range offload.KnownAlgorithms() {
+		if known == f[offload.FactAEAD] || known == f[offload.FactCrypt] || known == f[offload.FactAuth] {
+			names = append(names, known)
+		}
+	}
+	return names
+}
+
+// reason picks the failure that matters: that of the best rung that was
+// considered and not reached.
+func (a *answerJSON) reason(types []offload.Type) {
+	rungs := []offload.Rung{offload.RungPacket, offload.RungCrypto, offload.RungSoftware, offload.RungUserspace}
+	if len(types) == 1 && types[0] == offload.Crypto || a.Decision.Rung != offload.RungPacket && types == nil {
+		rungs = rungs[1:] // most NICs do no packet offload: crypto's reason tells more
+	}
+	for _, r := range rungs {
+		if r == a.Decision.Rung {
+			return
+		}
+		if l := a.Decision.FirstFailure(r); l != nil {
+			a.Reason, a.Fix = l.Why, l.Fix
+			if l.Rule != "" {
+				a.Reason += " (rule " + l.Rule + ")"
+			}
+			return
+		}
+	}
+}
+
+func (c *command) print(answers []answerJSON) error {
+	if c.env.JSON {
+		return c.env.Encode(answers)
+	}
+	for _, a := range answers {
+		if err := a.print(c.env.Stdout); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *answerJSON) print(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s, %s: %s", a.SA, a.Dir, rungWords(a.Decision))
+	if a.On != "" {
+		fmt.Fprintf(&b, "; it is on %s now", a.On)
+	}
+	b.WriteString("\n")
+	var last offload.Rung
+	for _, l := range a.Decision.Chain {
+		if l.Rung != last {
+			fmt.Fprintf(&b, "  %s\n", l.Rung)
+			last = l.Rung
+		}
+		mark := "no "
+		switch {
+		case l.OK:
+			mark = "yes"
+		case l.Maybe:
+			mark = "?  "
+		}
+		fmt.Fprintf(&b, "    %s  %-9s %s\n", mark, l.Part, l.Why)
+		if l.Rule != "" {
+			fmt.Fprintf(&b, "                   rule %s\n", l.Rule)
+		}
+		if !l.OK && l.Fix != "" {
+			fmt.Fprintf(&b, "                   fix: %s\n", l.Fix)
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func rungWords(d *offload.Decision) string {
+	switch d.Rung {
+	case offload.RungPacket:
+		return "packet offload on " + d.NIC
+	case offload.RungCrypto:
+		return "crypto offload on " + d.NIC
+	case offload.RungSoftware:
+		return "software, in the kernel"
+	case offload.RungUserspace:
+		return "software, in the userspace engine"
+	}
+	return "nowhere: neither a NIC, the kernel nor an engine can do it"
+}
