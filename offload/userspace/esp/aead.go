@@ -10,13 +10,16 @@ import (
 
 const tagLen = 16
 
-func newAEADTransform(d *algorithm, key []byte, icv int) (transform, error) {
+func newAEADTransform(d *algorithm, key []byte, icv int, vaes bool) (transform, error) {
 	if d.suite == suiteChaCha {
 		a, err := chacha20poly1305.New(key)
 		if err != nil {
 			return nil, &AlgorithmError{Kind: AEAD, Name: d.name, Reason: ReasonForbidden}
 		}
 		return &aead{a}, nil
+	}
+	if d.suite == suiteGCM && vaes {
+		return newVAESGCM(key), nil
 	}
 	g, err := newGCM(key, icv)
 	if err != nil {

@@ -1,6 +1,7 @@
 package esp
 
 import (
+	"crypto/fips140"
 	"errors"
 	"fmt"
 	"io"
@@ -64,16 +65,22 @@ type Cipher struct {
 // 64 bits, the high half of which is authenticated but not sent. Refusals are
 // *AlgorithmError.
 func New(a Algorithms, esn bool) (*Cipher, error) {
+	// The assembly is not part of a FIPS 140-3 module: then it stays out.
+	return newCipher(&a, esn, haveVAES() && !fips140.Enabled())
+}
+
+// newCipher is New with a choice of the assembly bodies, for tests.
+func newCipher(a *Algorithms, esn, vaes bool) (*Cipher, error) {
 	switch {
 	case a.AEAD != "" && a.Crypt == "" && a.Auth == "":
-		return newAEAD(&a, esn)
+		return newAEAD(a, esn, vaes)
 	case a.AEAD == "" && a.Crypt != "":
-		return newPair(&a, esn)
+		return newPair(a, esn, vaes)
 	}
 	return nil, &AlgorithmError{Reason: ReasonCombination}
 }
 
-func newAEAD(a *Algorithms, esn bool) (*Cipher, error) {
+func newAEAD(a *Algorithms, esn, vaes bool) (*Cipher, error) {
 	d := find(AEAD, a.AEAD)
 	if d == nil {
 		return nil, &AlgorithmError{Kind: AEAD, Name: a.AEAD, Reason: ReasonUnknown}
@@ -88,13 +95,13 @@ func newAEAD(a *Algorithms, esn bool) (*Cipher, error) {
 	}
 	c := &Cipher{suite: d.suite, esn: esn, ivLen: uint8(d.ivLen), icvLen: uint8(icv), block: uint8(d.block), counter: true}
 	copy(c.salt[:], key[len(key)-saltLen:])
-	if c.t, err = newAEADTransform(d, key[:len(key)-saltLen], icv); err != nil {
+	if c.t, err = newAEADTransform(d, key[:len(key)-saltLen], icv, vaes); err != nil {
 		return nil, err
 	}
 	return c, nil
 }
 
-func newPair(a *Algorithms, esn bool) (*Cipher, error) {
+func newPair(a *Algorithms, esn, vaes bool) (*Cipher, error) {
 	d := find(Crypt, a.Crypt)
 	if d == nil {
 		return nil, &AlgorithmError{Kind: Crypt, Name: a.Crypt, Reason: ReasonUnknown}
@@ -125,8 +132,14 @@ func newPair(a *Algorithms, esn bool) (*Cipher, error) {
 		copy(c.salt[:], key[len(key)-saltLen:])
 		key = key[:len(key)-saltLen]
 	}
-	c.t, err = newPairTransform(d, key, h.hash, a.AuthKey.Reveal())
-	return c, err
+	m, err := newMAC(h.hash, a.AuthKey.Reveal())
+	if err != nil {
+		return nil, &AlgorithmError{Kind: Auth, Name: h.name, Reason: ReasonForbidden}
+	}
+	if c.t, err = newPairTransform(d, key, m, vaes); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // Format prints no key, whatever the verb.

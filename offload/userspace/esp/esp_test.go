@@ -157,20 +157,21 @@ func TestPadding(t *testing.T) {
 func TestTFCPaddingAndDummies(t *testing.T) {
 	var s Scratch
 	for name, a := range allSuites() {
-		c := mustNew(t, a, true)
-		for _, tc := range []struct{ n, padTo, want int }{{0, 0, 0}, {100, 100, 100}, {100, 99, 100}, {100, 101, 101}, {40, 1400, 1400}, {0, 500, 500}} {
-			dst := bytes.Repeat([]byte{0xee}, c.SealedLen(tc.n, tc.padTo))
-			payload := testBytes(tc.n, 3)
-			n, err := c.Seal(dst, payload, &Seal{Seq: 9, NextHeader: NextHeaderDummy, PadTo: tc.padTo}, &s)
-			if err != nil || n != len(dst) {
-				t.Fatalf("%s: %d bytes, %v", name, n, err)
-			}
-			got, next, err := c.Open(dst[c.Headroom():], dst, 0, &s)
-			if err != nil || next != NextHeaderDummy || len(got) != tc.want || !bytes.Equal(got[:tc.n], payload) {
-				t.Fatalf("%s: %d padded to %d: %d bytes, next %d, %v", name, tc.n, tc.padTo, len(got), next, err)
-			}
-			if !bytes.Equal(got[tc.n:], make([]byte, tc.want-tc.n)) {
-				t.Errorf("%s: TFC padding is not zero", name)
+		for _, c := range bodies(t, a) {
+			for _, tc := range []struct{ n, padTo, want int }{{0, 0, 0}, {100, 100, 100}, {100, 99, 100}, {100, 101, 101}, {40, 1400, 1400}, {0, 500, 500}} {
+				dst := bytes.Repeat([]byte{0xee}, c.SealedLen(tc.n, tc.padTo))
+				payload := testBytes(tc.n, 3)
+				n, err := c.Seal(dst, payload, &Seal{Seq: 9, NextHeader: NextHeaderDummy, PadTo: tc.padTo}, &s)
+				if err != nil || n != len(dst) {
+					t.Fatalf("%s: %d bytes, %v", name, n, err)
+				}
+				got, next, err := c.Open(dst[c.Headroom():], dst, 0, &s)
+				if err != nil || next != NextHeaderDummy || len(got) != tc.want || !bytes.Equal(got[:tc.n], payload) {
+					t.Fatalf("%s: %d padded to %d: %d bytes, next %d, %v", name, tc.n, tc.padTo, len(got), next, err)
+				}
+				if !bytes.Equal(got[tc.n:], make([]byte, tc.want-tc.n)) {
+					t.Errorf("%s: TFC padding is not zero", name)
+				}
 			}
 		}
 	}
@@ -184,21 +185,22 @@ func TestPlaintextStaysInside(t *testing.T) {
 		if a.Auth == "digest_null" || a.Crypt == "ecb(cipher_null)" || a.AEAD == "rfc4543(gcm(aes))" {
 			continue // nothing secret, or nothing to tell a forgery by
 		}
-		c := mustNew(t, a, false)
-		for _, n := range []int{16, 100, 300, 1400} {
-			secret := bytes.Repeat([]byte("secret! "), n/8+1)[:n]
-			pkt := make([]byte, c.SealedLen(n, 0))
-			if _, err := c.Seal(pkt, bytes.Clone(secret), &Seal{Seq: 9}, &s); err != nil {
-				t.Fatal(err)
-			}
-			pkt[len(pkt)-1] ^= 1
-			out := make([]byte, len(pkt))
-			for _, dst := range [][]byte{out, pkt[c.Headroom():]} {
-				if _, _, err := c.Open(dst, pkt, 0, &s); err != ErrAuth {
-					t.Fatalf("%s: %v", name, err)
+		for _, c := range bodies(t, a) {
+			for _, n := range []int{16, 100, 300, 1400} {
+				secret := bytes.Repeat([]byte("secret! "), n/8+1)[:n]
+				pkt := make([]byte, c.SealedLen(n, 0))
+				if _, err := c.Seal(pkt, bytes.Clone(secret), &Seal{Seq: 9}, &s); err != nil {
+					t.Fatal(err)
 				}
-				if bytes.Contains(dst, []byte("secret")) {
-					t.Fatalf("%s: %d bytes of a forged packet: plaintext came out", name, n)
+				pkt[len(pkt)-1] ^= 1
+				out := make([]byte, len(pkt))
+				for _, dst := range [][]byte{out, pkt[c.Headroom():]} {
+					if _, _, err := c.Open(dst, pkt, 0, &s); err != ErrAuth {
+						t.Fatalf("%s: %v", name, err)
+					}
+					if bytes.Contains(dst, []byte("secret")) {
+						t.Fatalf("%s: %d bytes of a forged packet: plaintext came out", name, n)
+					}
 				}
 			}
 		}
@@ -208,19 +210,20 @@ func TestPlaintextStaysInside(t *testing.T) {
 func TestBehindPayloadIsKept(t *testing.T) {
 	var s Scratch
 	for name, a := range allSuites() {
-		c := mustNew(t, a, true)
-		buf := testBytes(200, 5)
-		want := bytes.Clone(buf)
-		dst := make([]byte, 300)
-		for n := 1; n < 100; n++ {
-			for _, room := range []int{0, 1, 5, 20, 100} {
-				if _, err := c.Seal(dst, buf[:n:n+room], &Seal{Seq: 1}, &s); err != nil {
-					t.Fatal(err)
+		for _, c := range bodies(t, a) {
+			buf := testBytes(200, 5)
+			want := bytes.Clone(buf)
+			dst := make([]byte, 300)
+			for n := 1; n < 100; n++ {
+				for _, room := range []int{0, 1, 5, 20, 100} {
+					if _, err := c.Seal(dst, buf[:n:n+room], &Seal{Seq: 1}, &s); err != nil {
+						t.Fatal(err)
+					}
 				}
 			}
-		}
-		if !bytes.Equal(buf, want) {
-			t.Errorf("%s: the payload's buffer was changed", name)
+			if !bytes.Equal(buf, want) {
+				t.Errorf("%s: the payload's buffer was changed", name)
+			}
 		}
 	}
 }
@@ -295,8 +298,7 @@ func TestSeqOf(t *testing.T) {
 // TestAllocations: after the first packet a goroutine's packets cost none.
 func TestAllocations(t *testing.T) {
 	for name, a := range allSuites() {
-		for _, esn := range []bool{false, true} {
-			c := mustNew(t, a, esn)
+		for _, c := range bodies(t, a) {
 			var s Scratch
 			buf := make([]byte, 3000)
 			p := &Seal{SPI: 1, Seq: 1, NextHeader: 4}
@@ -312,7 +314,7 @@ func TestAllocations(t *testing.T) {
 			}
 			run()
 			if got := testing.AllocsPerRun(50, run); got != 0 {
-				t.Errorf("%s, esn %v: %v allocations a packet", name, esn, got)
+				t.Errorf("%s, esn %v: %v allocations a packet", name, c.ESN(), got)
 			}
 		}
 	}
@@ -321,31 +323,32 @@ func TestAllocations(t *testing.T) {
 // TestConcurrentUse has several goroutines share a cipher; run with -race.
 func TestConcurrentUse(t *testing.T) {
 	for name, a := range allSuites() {
-		c := mustNew(t, a, true)
-		done := make(chan error)
-		for g := range 4 {
-			go func() {
-				var s Scratch
-				buf, want := make([]byte, 400), testBytes(200, uint64(g))
-				for i := range 20 {
-					copy(buf[c.Headroom():], want)
-					n, err := c.Seal(buf, buf[c.Headroom():][:200], &Seal{Seq: uint64(i + 1), IV: uint64(g*100 + i)}, &s)
-					if err != nil {
-						done <- err
-						return
+		for _, c := range bodies(t, a) {
+			done := make(chan error)
+			for g := range 4 {
+				go func() {
+					var s Scratch
+					buf, want := make([]byte, 400), testBytes(200, uint64(g))
+					for i := range 20 {
+						copy(buf[c.Headroom():], want)
+						n, err := c.Seal(buf, buf[c.Headroom():][:200], &Seal{Seq: uint64(i + 1), IV: uint64(g*100 + i)}, &s)
+						if err != nil {
+							done <- err
+							return
+						}
+						got, _, err := c.Open(buf[c.Headroom():], buf[:n], 0, &s)
+						if err != nil || !bytes.Equal(got, want) {
+							done <- fmt.Errorf("packet %d: %w", i, err)
+							return
+						}
 					}
-					got, _, err := c.Open(buf[c.Headroom():], buf[:n], 0, &s)
-					if err != nil || !bytes.Equal(got, want) {
-						done <- fmt.Errorf("packet %d: %w", i, err)
-						return
-					}
+					done <- nil
+				}()
+			}
+			for range 4 {
+				if err := <-done; err != nil {
+					t.Errorf("%s: %v", name, err)
 				}
-				done <- nil
-			}()
-		}
-		for range 4 {
-			if err := <-done; err != nil {
-				t.Errorf("%s: %v", name, err)
 			}
 		}
 	}

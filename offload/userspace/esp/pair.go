@@ -7,13 +7,12 @@ import (
 	"encoding/binary"
 )
 
-func newPairTransform(d *algorithm, key []byte, kind hashKind, authKey []byte) (transform, error) {
-	m, err := newMAC(kind, authKey)
-	if err != nil {
-		return nil, &AlgorithmError{Kind: Auth, Name: d.name, Reason: ReasonForbidden}
-	}
-	if d.suite == suiteNull {
+func newPairTransform(d *algorithm, key []byte, m *mac, vaes bool) (transform, error) {
+	switch {
+	case d.suite == suiteNull:
 		return &null{m}, nil
+	case d.suite == suiteCTR && vaes:
+		return newVAESCTR(m, key), nil
 	}
 	b, err := aes.NewCipher(key)
 	if err != nil {

@@ -16,7 +16,7 @@ const (
 // few suites that need a copy (GMAC with ESN, GCM with an ICV of 8 bytes).
 type Scratch struct {
 	nonce  [16]byte
-	aad    [24]byte
+	aad    [16]byte
 	sum    [maxDigest]byte
 	saved  [32]byte
 	stream [128]byte // key stream of 8 blocks, or a CBC block

@@ -136,31 +136,43 @@ func TestVectors(t *testing.T) {
 		if v.Kind != "esp" {
 			continue
 		}
-		c, err := New(v.algorithms(t), v.ESN)
-		if err != nil {
-			t.Fatalf("%s: %v", v.ID, err)
-		}
-		for _, inPlace := range []bool{true, false} {
-			pkt := bytes.Clone(v.Packet)
-			dst := pkt[c.Headroom():]
-			if !inPlace {
-				dst = make([]byte, len(pkt))
-			}
-			got, next, err := c.Open(dst, pkt, uint32(v.Seq>>32), &s)
-			if err != nil {
-				t.Errorf("%s: open: %v", v.ID, err)
-				continue
-			}
-			if !bytes.Equal(got, v.Payload) || next != v.NextHeader {
-				t.Errorf("%s: opened to %x next %d, want %x next %d", v.ID, got, next, v.Payload, v.NextHeader)
-			}
-			if sealed := v.seal(t, c, &s, inPlace); !bytes.Equal(sealed, v.Packet) {
-				t.Errorf("%s: sealed to\n%x, want\n%x", v.ID, sealed, v.Packet)
-			}
+		for _, c := range v.ciphers(t) {
+			v.openAndSeal(t, c, &s)
 		}
 	}
 	if seen["esp"] != 152 || seen["cipher-only"] != 4 || seen["aead-only"] != 1 {
 		t.Errorf("cases by kind: %v", seen)
+	}
+}
+
+// ciphers returns the vector's cipher in each body that this processor has.
+func (v *vector) ciphers(t testing.TB) (cs []*Cipher) {
+	for _, c := range bodies(t, v.algorithms(t)) {
+		if c.ESN() == v.ESN {
+			cs = append(cs, c)
+		}
+	}
+	return cs
+}
+
+func (v *vector) openAndSeal(t *testing.T, c *Cipher, s *Scratch) {
+	for _, inPlace := range []bool{true, false} {
+		pkt := bytes.Clone(v.Packet)
+		dst := pkt[c.Headroom():]
+		if !inPlace {
+			dst = make([]byte, len(pkt))
+		}
+		got, next, err := c.Open(dst, pkt, uint32(v.Seq>>32), s)
+		if err != nil {
+			t.Errorf("%s: open: %v", v.ID, err)
+			continue
+		}
+		if !bytes.Equal(got, v.Payload) || next != v.NextHeader {
+			t.Errorf("%s: opened to %x next %d, want %x next %d", v.ID, got, next, v.Payload, v.NextHeader)
+		}
+		if sealed := v.seal(t, c, s, inPlace); !bytes.Equal(sealed, v.Packet) {
+			t.Errorf("%s: sealed to\n%x, want\n%x", v.ID, sealed, v.Packet)
+		}
 	}
 }
 
@@ -207,25 +219,29 @@ func TestEveryBitFlipRefused(t *testing.T) {
 		if v.Kind != "esp" || v.ICVLen == 0 {
 			continue
 		}
-		c, err := New(v.algorithms(t), v.ESN)
-		if err != nil {
-			t.Fatalf("%s: %v", v.ID, err)
-		}
-		dst, hi := make([]byte, len(v.Packet)), uint32(v.Seq>>32)
-		for bit := range 8 * len(v.Packet) {
-			pkt := bytes.Clone(v.Packet)
-			pkt[bit/8] ^= 1 << (bit % 8)
-			if _, _, err := c.Open(dst, pkt, hi, &s); err != ErrAuth {
-				t.Fatalf("%s: bit %d flipped: %v", v.ID, bit, err)
-			}
-			flips++
-		}
-		for bit := 0; v.ESN && bit < 32; bit++ {
-			if _, _, err := c.Open(dst, v.Packet, hi^1<<bit, &s); err != ErrAuth {
-				t.Fatalf("%s: bit %d of the high half flipped: %v", v.ID, bit, err)
-			}
-			flips++
+		for _, c := range v.ciphers(t) {
+			flips += v.flip(t, c, &s)
 		}
 	}
 	t.Logf("%d flips refused", flips)
+}
+
+func (v *vector) flip(t *testing.T, c *Cipher, s *Scratch) (flips int) {
+	dst, hi := make([]byte, len(v.Packet)), uint32(v.Seq>>32)
+	pkt := bytes.Clone(v.Packet)
+	for bit := range 8 * len(pkt) {
+		pkt[bit/8] ^= 1 << (bit % 8)
+		if _, _, err := c.Open(dst, pkt, hi, s); err != ErrAuth {
+			t.Fatalf("%s: bit %d flipped: %v", v.ID, bit, err)
+		}
+		pkt[bit/8] ^= 1 << (bit % 8)
+		flips++
+	}
+	for bit := 0; v.ESN && bit < 32; bit++ {
+		if _, _, err := c.Open(dst, pkt, hi^1<<bit, s); err != ErrAuth {
+			t.Fatalf("%s: bit %d of the high half flipped: %v", v.ID, bit, err)
+		}
+		flips++
+	}
+	return flips
 }

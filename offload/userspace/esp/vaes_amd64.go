@@ -1,0 +1,96 @@
+//go:build !purego
+
+package esp
+
+import (
+	"encoding/binary"
+	"math/bits"
+
+	"golang.org/x/sys/cpu"
+)
+
+// haveVAES reports whether this processor runs the assembly of vaes_amd64.s.
+func haveVAES() bool {
+	x := &cpu.X86
+	return x.HasAVX512F && x.HasAVX512BW && x.HasAVX512VL && x.HasAVX512DQ &&
+		x.HasAVX512VAES && x.HasAVX512VPCLMULQDQ && x.HasAES && x.HasPCLMULQDQ && x.HasBMI2
+}
+
+// vaesKey is an expanded AES key with powers of the GHASH key. The assembly
+// knows its layout.
+type vaesKey struct {
+	// powers are H^17 down to H^1, bytes reversed, shifted left by one: for
+	// sixteen blocks, the last in part, and the block of lengths. The assembly
+	// reads up to 48 bytes past H^1, and multiplies them by zero.
+	powers [17][16]byte
+	rounds [15][16]byte
+	nr     int // rounds: 10, 12 or 14
+}
+
+// vaesSeal encrypts n bytes from src to dst and writes the whole tag. j0 is
+// the first counter block, aad the additional data (at most 16 bytes, zeros
+// behind), aadBits its length in bits.
+//
+//go:noescape
+func vaesSeal(k *vaesKey, dst, src *byte, n int, j0, aad *[16]byte, aadBits int, tag *[16]byte)
+
+// vaesOpen decrypts n bytes from src to dst and writes the tag that src should
+// have. The caller compares, and takes dst back if it differs.
+//
+//go:noescape
+func vaesOpen(k *vaesKey, dst, src *byte, n int, j0, aad *[16]byte, aadBits int, tag *[16]byte)
+
+// vaesCTR adds the key stream that starts at the counter block first.
+//
+//go:noescape
+func vaesCTR(k *vaesKey, dst, src *byte, n int, first *[16]byte)
+
+func vaesSubWord(w uint32) uint32
+
+//go:noescape
+func vaesMul(dst, a, b *[16]byte)
+
+// expand is the key schedule of FIPS 197 section 5.2.
+func (k *vaesKey) expand(key []byte) {
+	nk := len(key) / 4
+	k.nr = nk + 6
+	var w [60]uint32
+	defer clear(w[:])
+	for i := range nk {
+		w[i] = binary.LittleEndian.Uint32(key[4*i:])
+	}
+	rcon := uint32(1)
+	for i := nk; i < 4*(k.nr+1); i++ {
+		t := w[i-1]
+		if i%nk == 0 {
+			t = vaesSubWord(bits.RotateLeft32(t, -8)) ^ rcon
+			if rcon <<= 1; rcon == 0x100 {
+				rcon = 0x1b
+			}
+		} else if nk > 6 && i%nk == 4 {
+			t = vaesSubWord(t)
+		}
+		w[i] = w[i-nk] ^ t
+	}
+	for i := range 4 * (k.nr + 1) {
+		binary.LittleEndian.PutUint32(k.rounds[i/4][i%4*4:], w[i])
+	}
+}
+
+// hashKey derives H from the round keys and computes its powers.
+func (k *vaesKey) hashKey() {
+	var zero, h [16]byte
+	defer clear(h[:])
+	vaesCTR(k, &h[0], &zero[0], len(h), &zero)
+	hi, lo := binary.BigEndian.Uint64(h[:]), binary.BigEndian.Uint64(h[8:])
+	carry := hi >> 63
+	hi, lo = hi<<1|lo>>63, lo<<1
+	hi ^= carry * 0xc200000000000000
+	lo ^= carry
+	h1 := &k.powers[16]
+	binary.LittleEndian.PutUint64(h1[:], lo)
+	binary.LittleEndian.PutUint64(h1[8:], hi)
+	for i := 15; i >= 0; i-- {
+		vaesMul(&k.powers[i], &k.powers[i+1], h1)
+	}
+}

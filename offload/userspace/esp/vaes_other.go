@@ -1,0 +1,18 @@
+//go:build !amd64 || purego
+
+package esp
+
+func haveVAES() bool { return false }
+
+// vaesKey is never used where there is no assembly.
+type vaesKey struct{}
+
+func (k *vaesKey) expand([]byte) {}
+
+func (k *vaesKey) hashKey() {}
+
+func vaesSeal(*vaesKey, *byte, *byte, int, *[16]byte, *[16]byte, int, *[16]byte) {}
+
+func vaesOpen(*vaesKey, *byte, *byte, int, *[16]byte, *[16]byte, int, *[16]byte) {}
+
+func vaesCTR(*vaesKey, *byte, *byte, int, *[16]byte) {}

@@ -1,0 +1,140 @@
+package esp
+
+import (
+	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"math/rand/v2"
+	"strconv"
+	"testing"
+)
+
+func skipWithoutVAES(t testing.TB) {
+	if !haveVAES() {
+		t.Skip("no AVX-512 with VAES and VPCLMULQDQ here: the assembly was not tested")
+	}
+}
+
+func newVAESKey(key []byte) *vaesKey {
+	k := new(vaesKey)
+	k.expand(key)
+	k.hashKey()
+	return k
+}
+
+// TestVAESAgainstGCM compares each body with the standard library for every
+// length to 2048 and some longer, for every key length, with 8 and 12 bytes of
+// additional data, in place and not, at every alignment.
+func TestVAESAgainstGCM(t *testing.T) {
+	skipWithoutVAES(t)
+	for _, keyLen := range []int{16, 24, 32} {
+		key := testBytes(keyLen, 3)
+		k := newVAESKey(key)
+		b, _ := aes.NewCipher(key)
+		g, _ := cipher.NewGCM(b)
+		r := rand.New(rand.NewPCG(1, uint64(keyLen)))
+		sizes := []int{4095, 4096, 4097, 16384, 65000, 65535, 65536}
+		for n := range 2049 {
+			sizes = append(sizes, n)
+		}
+		for _, n := range sizes {
+			againstGCM(t, k, g, n, 8+4*(n%2), r)
+		}
+	}
+}
+
+// againstGCM seals and opens n random bytes with both.
+func againstGCM(t testing.TB, k *vaesKey, g cipher.AEAD, n, aadLen int, r *rand.Rand) {
+	t.Helper()
+	nonce, aad, text := testBytes(12, r.Uint64()>>8), testBytes(aadLen, r.Uint64()>>8), testBytes(n, r.Uint64()>>8)
+	want := g.Seal(nil, nonce, text, aad)
+
+	var j0, aadBlock, tag [16]byte
+	copy(j0[:], nonce)
+	j0[15] = 1
+	copy(aadBlock[:], aad)
+	const guard = 64
+	at := guard + r.IntN(64)
+	buf := bytes.Repeat([]byte{0xee}, at+n+guard)
+	src := append(text, 0) // never empty, so that it has an address
+	if r.IntN(2) == 0 {
+		copy(buf[at:], text)
+		src = buf[at:]
+	}
+	vaesSeal(k, &buf[at], &src[0], n, &j0, &aadBlock, aadLen*8, &tag)
+	if got := append(bytes.Clone(buf[at:at+n]), tag[:]...); !bytes.Equal(got, want) {
+		t.Fatalf("seal of %d bytes:\n%x, want\n%x", n, got, want)
+	}
+	src = append(want[:n:n], 0)
+	if r.IntN(2) == 0 {
+		src = buf[at:]
+	}
+	tag = [16]byte{}
+	vaesOpen(k, &buf[at], &src[0], n, &j0, &aadBlock, aadLen*8, &tag)
+	if !bytes.Equal(buf[at:at+n], text[:n]) || !bytes.Equal(tag[:], want[n:]) {
+		t.Fatalf("open of %d bytes: tag %x, want %x; text right: %v", n, tag, want[n:], bytes.Equal(buf[at:at+n], text[:n]))
+	}
+	for i, c := range buf {
+		if (i < at || i >= at+n) && c != 0xee {
+			t.Fatalf("%d bytes: wrote at %d, outside", n, i-at)
+		}
+	}
+}
+
+// TestVAESCTR compares the key stream with the standard library's.
+func TestVAESCTR(t *testing.T) {
+	skipWithoutVAES(t)
+	for _, keyLen := range []int{16, 24, 32} {
+		key := testBytes(keyLen, 4)
+		k := newVAESKey(key)
+		b, _ := aes.NewCipher(key)
+		for n := 1; n < 2049; n++ {
+			text, iv := testBytes(n, uint64(n)), testBytes(16, uint64(n)+9)
+			iv[12] = 0 // 32 bits do not wrap within a packet
+			want := make([]byte, n)
+			cipher.NewCTR(b, iv).XORKeyStream(want, text)
+			got := make([]byte, n)
+			vaesCTR(k, &got[0], &text[0], n, (*[16]byte)(iv))
+			if !bytes.Equal(got, want) {
+				t.Fatalf("%d bytes: %x, want %x", n, got, want)
+			}
+		}
+	}
+}
+
+// FuzzVAES compares with the standard library on the fuzzer's key and text.
+func FuzzVAES(f *testing.F) {
+	skipWithoutVAES(f)
+	f.Add([]byte("a key of 32 bytes for the cipher"), 100, uint64(1))
+	f.Add([]byte{}, 255, uint64(2))
+	f.Add(bytes.Repeat([]byte{0xff}, 32), 257, uint64(3))
+	f.Fuzz(func(t *testing.T, key []byte, n int, seed uint64) {
+		full := make([]byte, 32)
+		copy(full, key)
+		full = full[:16+8*(seed%3)]
+		b, _ := aes.NewCipher(full)
+		g, _ := cipher.NewGCM(b)
+		againstGCM(t, newVAESKey(full), g, int(uint(n)%65537), 8+4*int(seed>>8&1), rand.New(rand.NewPCG(seed, 1)))
+	})
+}
+
+func BenchmarkVAES(b *testing.B) {
+	skipWithoutVAES(b)
+	k := newVAESKey(make([]byte, 16))
+	var j0, aad, tag [16]byte
+	for _, n := range []int{16, 68, 1404, 16388} {
+		buf, src := make([]byte, n), make([]byte, n)
+		for name, f := range map[string]func(){
+			"seal": func() { vaesSeal(k, &buf[0], &src[0], n, &j0, &aad, 64, &tag) },
+			"open": func() { vaesOpen(k, &buf[0], &src[0], n, &j0, &aad, 64, &tag) },
+			"ctr":  func() { vaesCTR(k, &buf[0], &src[0], n, &j0) },
+		} {
+			b.Run(name+"/"+strconv.Itoa(n), func(b *testing.B) {
+				b.SetBytes(int64(n))
+				for b.Loop() {
+					f()
+				}
+			})
+		}
+	}
+}
