@@ -6,6 +6,7 @@ import (
 	"math/bits"
 	"time"
 
+	"github.com/xfrmctl/xfrmctl/gsogro/segment"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 )
 
@@ -170,21 +171,8 @@ func (p *partial) finish4(pkt []byte, ce bool) error {
 	}
 	be.PutUint16(pkt[6:], frag)
 	be.PutUint16(pkt[10:], 0)
-	be.PutUint16(pkt[10:], ^headerSum(pkt[:p.header]))
+	be.PutUint16(pkt[10:], ^segment.Sum(pkt[:p.header]))
 	return nil
-}
-
-// headerSum is the ones' complement sum of an IPv4 header (RFC 791), whose
-// length is a multiple of 4.
-func headerSum(h []byte) uint16 {
-	var sum uint64
-	for ; len(h) >= 4; h = h[4:] {
-		sum += uint64(be.Uint32(h))
-	}
-	for sum>>16 != 0 {
-		sum = sum&0xffff + sum>>16
-	}
-	return uint16(sum)
 }
 
 func (p *partial) finish6(pkt []byte, ce bool) error {
