@@ -22,6 +22,8 @@ type Change struct {
 	TxQueueLen int
 	// GSOMaxSize bounds super-packets, in bytes; 0 leaves it.
 	GSOMaxSize int
+	// GSOMaxSegs bounds the segments of a super-packet; 0 leaves it.
+	GSOMaxSegs int
 }
 
 // NetNS opens the network namespace in which the device is now. The caller
@@ -108,6 +110,7 @@ func (c Change) encode(index int32) ([]byte, error) {
 		{unix.IFLA_MTU, c.MTU},
 		{unix.IFLA_TXQLEN, c.TxQueueLen},
 		{unix.IFLA_GSO_MAX_SIZE, c.GSOMaxSize},
+		{unix.IFLA_GSO_MAX_SEGS, c.GSOMaxSegs},
 		{unix.IFLA_NET_NS_FD, c.Namespace},
 	} {
 		if a.value != 0 {

@@ -1,0 +1,173 @@
+package datapath
+
+import (
+	"runtime"
+	"sync"
+	"time"
+)
+
+// source is something that a worker waits for: a queue of a device, a socket.
+type source interface {
+	// service carries one batch and reports whether there may be more.
+	service(w *worker) bool
+	fd() int
+	state() *sourceState
+}
+
+// sourceState is a worker's bookkeeping of a source.
+type sourceState struct{ hot bool }
+
+// rounds is how many batches are carried before others are asked for.
+const rounds = 16
+
+// worker is one packet thread. Except for what its mutex guards and its published
+// counters it is used by that thread only.
+type worker struct {
+	plane *Plane
+	id    int
+	poll  *poller // nil in tests that drive the worker themselves
+
+	sources map[int]source
+	hot     []source // may have something to do
+	now     time.Duration
+	table   *deviceTable
+
+	out   outbound
+	in    inboundState
+	stats Stats
+	shown published
+
+	mu       sync.Mutex
+	commands []func()
+	ended    bool
+	done     chan struct{}
+}
+
+func newWorker(p *Plane, id int) *worker {
+	w := &worker{plane: p, id: id, sources: make(map[int]source), done: make(chan struct{})}
+	w.table = p.devices.Load()
+	w.out.init()
+	w.in.init(p.config)
+	return w
+}
+
+// run is the thread. It ends by stop.
+func (w *worker) run() {
+	runtime.LockOSThread()
+	defer close(w.done)
+	for {
+		w.poll.wait(w, len(w.hot) == 0)
+		if w.obey() {
+			w.obey() // what came between the two
+			return
+		}
+		for i := 0; i < rounds && len(w.hot) > 0; i++ {
+			w.round()
+		}
+		w.shown.set(&w.stats)
+	}
+}
+
+// round carries one batch of each hot source.
+func (w *worker) round() {
+	w.now = w.plane.now()
+	w.table = w.plane.devices.Load()
+	w.stats.Batches++
+	n := len(w.hot) // what gets hot meanwhile is for the next round
+	kept := 0
+	for i := 0; i < n; i++ {
+		s := w.hot[i]
+		if s.service(w) {
+			w.hot[kept] = s
+			kept++
+		} else {
+			s.state().hot = false
+		}
+	}
+	kept += copy(w.hot[kept:], w.hot[n:])
+	clear(w.hot[kept:])
+	w.hot = w.hot[:kept]
+}
+
+// heat makes a source's turn come without waiting to be told by the kernel.
+func (w *worker) heat(s source) {
+	if st := s.state(); !st.hot {
+		st.hot = true
+		w.hot = append(w.hot, s)
+	}
+}
+
+// add begins to serve a source. On the worker's thread.
+func (w *worker) add(s source) error {
+	if w.poll != nil {
+		if err := w.poll.add(s.fd()); err != nil {
+			return err
+		}
+	}
+	w.sources[s.fd()] = s
+	w.heat(s)
+	return nil
+}
+
+// remove forgets a source, which may then be closed. On the worker's thread.
+func (w *worker) remove(s source) {
+	if w.poll != nil {
+		w.poll.remove(s.fd())
+	}
+	delete(w.sources, s.fd())
+	for i, h := range w.hot {
+		if h == s {
+			w.hot = append(w.hot[:i], w.hot[i+1:]...)
+			break
+		}
+	}
+	s.state().hot = false
+}
+
+// call runs f on the worker's thread, between batches, and waits for it. The
+// caller must hold no lock that a packet thread may want.
+func (w *worker) call(f func()) {
+	ran := make(chan struct{})
+	w.post(func() { f(); close(ran) })
+	<-ran
+}
+
+// post runs f on the worker's thread, between batches, and does not wait.
+func (w *worker) post(f func()) {
+	w.mu.Lock()
+	if w.poll == nil || w.ended { // no thread uses the worker, not yet or not any more
+		w.mu.Unlock()
+		f()
+		return
+	}
+	w.commands = append(w.commands, f)
+	w.mu.Unlock()
+	w.poll.wake()
+}
+
+// obey runs what call was asked for and reports whether stop was one of them.
+func (w *worker) obey() bool {
+	w.mu.Lock()
+	commands := w.commands
+	w.commands = nil
+	w.mu.Unlock()
+	for _, f := range commands {
+		f()
+	}
+	return w.ended
+}
+
+// stop ends the thread and waits for it.
+func (w *worker) stop() {
+	if w.poll == nil {
+		return
+	}
+	w.call(func() {
+		w.mu.Lock()
+		w.ended = true
+		w.mu.Unlock()
+	})
+	<-w.done
+	w.shown.set(&w.stats)
+	w.poll.close()
+}
