@@ -122,7 +122,7 @@ func (b *batchRun) line(words []string, line int) bool {
 
 // batchable reports whether consecutive commands of this kind are sent together.
 func batchable(cmd *ipxfrm.Command) bool {
-	if cmd.Object != "state" && cmd.Object != "policy" {
+	if cmd.Object != "state" && cmd.Object != "policy" || cmd.Wish != "" {
 		return false
 	}
 	return cmd.Verb == "add" || cmd.Verb == "update" || cmd.Verb == "delete"

@@ -2,7 +2,9 @@ package main
 
 import (
 	"errors"
+	"fmt"
 
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/ipxfrm"
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/nicoffload"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 )
@@ -20,7 +22,10 @@ func (e *env) nicEnv() *nicoffload.Env {
 // kernelConnection is connection, whatever engine the run has: NICs are the
 // kernel's.
 func (e *env) kernelConnection() (*netlinkx.Conn, error) {
-	e.opts.engine = "kernel"
+	if e.engines == nil {
+		e.engines = make(map[subject]*engine)
+	}
+	e.engines[aboutIPsec] = &engine{why: "NICs are the kernel's"}
 	return e.connection()
 }
 
@@ -40,4 +45,24 @@ func nicError(err error) error {
 		return &exitError{code: exitCheck, msg: refused.Msg, hint: refused.Hint, err: err}
 	}
 	return err
+}
+
+// placeSA adds an SA with a wish for offload, and says in one line why it is
+// not where it was wished.
+func (e *env) placeSA(cmd *ipxfrm.Command) error {
+	p, err := nicoffload.Add(e.nicEnv(), cmd)
+	if err != nil {
+		return nicError(err)
+	}
+	if p.Reason != "" {
+		e.warnf("offload: %s: %s: %s (%s)", p.SA, p.Where(), p.Reason, p.Fix)
+	}
+	switch {
+	case e.opts.json:
+		return e.printJSON(p)
+	case e.opts.verbose:
+		_, err := fmt.Fprintf(e.stdout, "%s: %s %s\n", p.SA, p.Rung, p.NIC)
+		return err
+	}
+	return nil
 }

@@ -102,6 +102,9 @@ func (e *env) execute(cmd *ipxfrm.Command) error {
 	if e.opts.dryRun && isChange(cmd) {
 		return e.dryRun("", cmd)
 	}
+	if cmd.Wish != "" {
+		return e.placeSA(cmd)
+	}
 	if r, ok := request(cmd); ok {
 		c, err := e.connection()
 		if err != nil {

@@ -63,6 +63,12 @@ type Command struct {
 	Migrate      *netlinkx.Migrate
 	MigrateState *netlinkx.MigrateState
 
+	// Wish is set for a `state add … offload auto|prefer|require`; SA.Offload
+	// is then what shall be tried, and its device may be 0: that of the route.
+	// WishType is "crypto", "packet" or "".
+	Wish     OffloadWish
+	WishType string
+
 	// NoKeys is the word nokeys: print no keys, even if asked to otherwise.
 	NoKeys bool
 	// KeyOnArgv reports that a key was among the words.
@@ -103,4 +109,14 @@ func (e *Error) Error() string { return e.Text }
 const (
 	codeWords = 255
 	codeCheck = 1
+)
+
+// OffloadWish says what shall become of an SA that no NIC takes.
+type OffloadWish string
+
+// Wishes.
+const (
+	OffloadAuto    OffloadWish = "auto"    // the best there is
+	OffloadPrefer  OffloadWish = "prefer"  // that device, else software
+	OffloadRequire OffloadWish = "require" // that device, else nothing
 )

@@ -118,7 +118,7 @@ var saKeywords = slices.Concat([]keyword{
 		p.state.extraFlags, err = p.flags("EXTRA-FLAG", "\"EXTRA-FLAG\" is invalid", p.state.extraFlags, 1<<32-1)
 		return err
 	}},
-	{name: "offload", values: "[ crypto | packet ] dev DEV dir DIR", help: "asks the device to do the cryptography, or all of the work", parse: (*parser).saOffload},
+	{name: "offload", values: "[ WISH ] [ crypto | packet ] dev DEV dir DIR", help: "asks the device to do the cryptography, or all of the work; auto (which needs no dev) and prefer take the next best with a word, require refuses", parse: (*parser).saOffloadWish},
 	outputMarkWord,
 	ifIDWord(false, "value after \"if_id\" is invalid"),
 	{name: "tfcpad", values: "BYTES", help: "length that tunnel packets are padded to", parse: func(p *parser) error {

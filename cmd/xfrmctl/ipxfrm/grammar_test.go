@@ -126,7 +126,7 @@ func TestComplete(t *testing.T) {
 		"state add mark 5 mask 1 m":              "mapping-thresh mark mode",
 		"state add flag noecn a":                 "aead af-unspec align4 auth auth-trunc",
 		"state add limit byte":                   "byte-hard byte-soft",
-		"state add offload ":                     "crypto dev packet",
+		"state add offload ":                     "auto crypto dev packet prefer require",
 		"state add offload packet ":              "dev",
 		"state add encap espinudp":               "espinudp espinudp-nonike",
 		"state add iptfs d":                      "dont-frag drop-time",

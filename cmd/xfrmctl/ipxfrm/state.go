@@ -56,6 +56,9 @@ func (p *parser) saOther() error {
 // finishSA puts the SA together and checks it, in the order of ip.
 func (p *parser) finishSA() error {
 	s, sa := &p.state, p.out.SA
+	if err := p.checkWish(); err != nil {
+		return err
+	}
 	sa.Flags, sa.Dir = netlinkx.SAFlags(s.flags), s.dir
 	esn := sa.Flags&netlinkx.FlagESN != 0
 	if esn && s.window == 0 && s.dir != netlinkx.DirOut {

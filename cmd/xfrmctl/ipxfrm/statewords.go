@@ -162,6 +162,50 @@ func (p *parser) saOffload() error {
 	return p.saDir()
 }
 
+// saOffloadWish is saOffload for an SA that is added: a wish may stand before
+// what `ip` knows, and then the kernel's answer is not the last word. With auto
+// the device may be left out: that of the route is meant.
+func (p *parser) saOffloadWish() error {
+	wish := OffloadWish("")
+	for _, w := range []OffloadWish{OffloadAuto, OffloadPrefer, OffloadRequire} {
+		if wish == "" && p.accept(string(w)) {
+			wish = w
+		}
+	}
+	if wish == "" {
+		return p.saOffload()
+	}
+	p.out.Wish = wish
+	p.out.WishType = p.peek()
+	if p.out.WishType != "crypto" && p.out.WishType != "packet" {
+		p.out.WishType = ""
+	}
+	if wish != OffloadAuto || p.peek() == "dev" || p.out.WishType != "" && p.pos+1 < len(p.words) && p.words[p.pos+1] == "dev" {
+		return p.saOffload()
+	}
+	if err := p.offloadMode(); err != nil {
+		return err
+	}
+	p.state.offload = &netlinkx.Offload{}
+	if !p.accept("dir") {
+		return nil // the SA's own, which checkWish demands
+	}
+	return p.saDir()
+}
+
+// checkWish refuses a wish without a direction: a NIC works for one.
+func (p *parser) checkWish() *Error {
+	switch {
+	case p.out.Wish == "":
+		return nil
+	case p.out.Verb != "add":
+		return p.fail(codeWords, "Error: offload "+string(p.out.Wish)+" is for \"state add\": an update does not move an SA")
+	case p.state.dir != netlinkx.DirUnset:
+		return nil
+	}
+	return p.fail(codeWords, "Error: offload "+string(p.out.Wish)+" needs a direction: \"dir in\" or \"dir out\"")
+}
+
 func (p *parser) offloadMode() error {
 	if p.accept("crypto") {
 		return nil
