@@ -52,6 +52,11 @@ var kinds = map[string]*kind{
 		{name: "hao", v: uint32(netlinkx.ProtoHAO)},
 		{name: "ipsec-any", v: uint32(netlinkx.ProtoIPsecAny)},
 	}},
+	"WISH": {words: []choice{
+		{name: string(OffloadAuto), ext: true},
+		{name: string(OffloadPrefer), ext: true},
+		{name: string(OffloadRequire), ext: true},
+	}},
 	"MODE": {abbrev: true, words: []choice{
 		{name: "transport", v: uint32(netlinkx.ModeTransport)},
 		{name: "tunnel", v: uint32(netlinkx.ModeTunnel)},
