@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -101,7 +102,7 @@ func unknownVerb(word string) error {
 
 // Verbs returns the command words.
 func Verbs() []string {
-	var names []string
+	names := []string{"explain"}
 	for _, v := range verbs() {
 		names = append(names, v.name)
 	}
@@ -133,7 +134,8 @@ func Complete(words []string) []string {
 // Usage returns the words of all verbs.
 func Usage() string {
 	var b strings.Builder
-	for i, v := range verbs() {
+	all := slices.Insert(verbs(), 4, verb{name: "explain", args: "ID [ dev DEV ]"}) // package nicoffload's
+	for i, v := range all {
 		lead := "Usage: "
 		if i > 0 {
 			lead = "       "
