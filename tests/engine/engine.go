@@ -1,0 +1,172 @@
+// Package engine runs `xfrmctl esp`, the userspace engine, in a network
+// namespace, and configures it as a user would.
+//
+// XFRMCTL_BIN names the xfrmctl to run.
+package engine
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/xfrmctl/xfrmctl/tests/sandbox"
+)
+
+// An Engine is a running engine. Its methods are for one goroutine at a time.
+type Engine struct {
+	NS     *sandbox.NS
+	Binary string
+	dir    string // socket, journal and log
+	args   []string
+	cmd    *exec.Cmd
+}
+
+// Binary returns the xfrmctl to test.
+func Binary(t testing.TB) string {
+	t.Helper()
+	path := os.Getenv("XFRMCTL_BIN")
+	if path == "" {
+		t.Skip("needs XFRMCTL_BIN, the xfrmctl to test")
+	}
+	return path
+}
+
+// Start runs an engine in ns with further words for `xfrmctl esp`, and ends it
+// with the test. It answers when Start returns.
+func Start(t testing.TB, ns *sandbox.NS, args ...string) *Engine {
+	t.Helper()
+	return StartBinary(t, Binary(t), ns, args...)
+}
+
+// StartBinary is Start for another xfrmctl than that of XFRMCTL_BIN.
+func StartBinary(t testing.TB, binary string, ns *sandbox.NS, args ...string) *Engine {
+	t.Helper()
+	if _, err := os.Stat("/dev/net/tun"); err != nil {
+		t.Skip("needs TUN devices (CONFIG_TUN); nothing of this test ran")
+	}
+	dir, err := os.MkdirTemp("", "engine")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &Engine{NS: ns, Binary: binary, dir: dir, args: args}
+	t.Cleanup(func() {
+		e.Stop()
+		if t.Failed() {
+			t.Logf("what the engine said:\n%s", e.Log())
+		}
+		os.RemoveAll(dir)
+	})
+	e.Restart(t)
+	return e
+}
+
+func (e *Engine) socket() string { return filepath.Join(e.dir, "esp.sock") }
+
+// Log returns what the engine has printed.
+func (e *Engine) Log() string {
+	b, err := os.ReadFile(filepath.Join(e.dir, "log"))
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
+}
+
+// Restart starts the engine again after Kill or Stop, with the same journal.
+func (e *Engine) Restart(t testing.TB) {
+	t.Helper()
+	log, err := os.OpenFile(filepath.Join(e.dir, "log"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	args := []string{"esp", "--socket", e.socket(), "--state-dir", filepath.Join(e.dir, "state")}
+	e.cmd = exec.Command(e.Binary, append(args, e.args...)...)
+	e.cmd.Stdout, e.cmd.Stderr = log, log
+	if err := e.NS.Do(e.cmd.Start); err != nil {
+		t.Fatal(err)
+	}
+	var last error
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if _, last = e.Run("", "state", "count"); last == nil {
+			return
+		}
+	}
+	t.Fatalf("the engine does not answer: %v\n%s", last, e.Log())
+}
+
+// PID is the engine's process.
+func (e *Engine) PID() int { return e.cmd.Process.Pid }
+
+// Kill ends the engine as a crash would.
+func (e *Engine) Kill() { e.end(syscall.SIGKILL) }
+
+// Stop ends the engine as a service manager would.
+func (e *Engine) Stop() { e.end(syscall.SIGTERM) }
+
+func (e *Engine) end(sig os.Signal) {
+	if e.cmd == nil || e.cmd.Process == nil {
+		return
+	}
+	e.cmd.Process.Signal(sig) //nolint:errcheck // it may have ended
+	timer := time.AfterFunc(5*time.Second, func() { e.cmd.Process.Kill() })
+	e.cmd.Wait() //nolint:errcheck // ended by a signal
+	timer.Stop()
+	e.cmd = nil
+}
+
+// Run runs `xfrmctl --engine userspace WORD...` with an input and returns its
+// standard output.
+func (e *Engine) Run(input string, words ...string) (string, error) {
+	return e.run(input, append([]string{"--engine", "userspace"}, words...))
+}
+
+func (e *Engine) run(input string, args []string) (string, error) {
+	cmd := exec.Command(e.Binary, args...)
+	cmd.Env = append(os.Environ(), "XFRMCTL_ESP_SOCKET="+e.socket())
+	var out, errs bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(input), &out, &errs
+	err := e.NS.Do(cmd.Run)
+	if err != nil {
+		err = fmt.Errorf("xfrmctl %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(errs.String()))
+	}
+	return out.String(), err
+}
+
+// X is Run for what must work.
+func (e *Engine) X(t testing.TB, words ...string) string {
+	t.Helper()
+	out, err := e.Run("", words...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// Batch carries out commands, one a line.
+func (e *Engine) Batch(t testing.TB, lines string) {
+	t.Helper()
+	if _, err := e.Run(lines, "--quiet", "-b", "-"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Stats returns what `xfrmctl esp stats -j` prints.
+func (e *Engine) Stats(t testing.TB) map[string]any {
+	t.Helper()
+	out, err := e.run("", []string{"esp", "stats", "-j"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := map[string]any{}
+	if err := json.Unmarshal([]byte(out), &m); err != nil {
+		t.Fatalf("esp stats: %v in %q", err, out)
+	}
+	return m
+}
