@@ -121,20 +121,29 @@ func (e *Engine) end(sig os.Signal) {
 	e.cmd = nil
 }
 
+// Command prepares `xfrmctl --engine userspace WORD...`, to be started in NS.
+func (e *Engine) Command(words ...string) *exec.Cmd {
+	return e.command(append([]string{"--engine", "userspace"}, words...))
+}
+
+func (e *Engine) command(args []string) *exec.Cmd {
+	cmd := exec.Command(e.Binary, args...)
+	cmd.Env = append(os.Environ(), "XFRMCTL_ESP_SOCKET="+e.socket())
+	return cmd
+}
+
 // Run runs `xfrmctl --engine userspace WORD...` with an input and returns its
 // standard output.
 func (e *Engine) Run(input string, words ...string) (string, error) {
-	return e.run(input, append([]string{"--engine", "userspace"}, words...))
+	return e.run(input, e.Command(words...))
 }
 
-func (e *Engine) run(input string, args []string) (string, error) {
-	cmd := exec.Command(e.Binary, args...)
-	cmd.Env = append(os.Environ(), "XFRMCTL_ESP_SOCKET="+e.socket())
+func (e *Engine) run(input string, cmd *exec.Cmd) (string, error) {
 	var out, errs bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(input), &out, &errs
 	err := e.NS.Do(cmd.Run)
 	if err != nil {
-		err = fmt.Errorf("xfrmctl %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(errs.String()))
+		err = fmt.Errorf("%s: %w: %s", strings.Join(cmd.Args, " "), err, strings.TrimSpace(errs.String()))
 	}
 	return out.String(), err
 }
@@ -160,7 +169,7 @@ func (e *Engine) Batch(t testing.TB, lines string) {
 // Stats returns what `xfrmctl esp stats -j` prints.
 func (e *Engine) Stats(t testing.TB) map[string]any {
 	t.Helper()
-	out, err := e.run("", []string{"esp", "stats", "-j"})
+	out, err := e.run("", e.command([]string{"esp", "stats", "-j"}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,8 @@ type side interface {
 	ifID(mode string) int
 	// clear removes all SAs and policies.
 	clear(t *testing.T)
+	// session starts an xfrmctl that takes further commands.
+	session(t *testing.T) *session
 	// counters says what was dropped and why, for messages.
 	counters(t *testing.T) string
 }
@@ -100,6 +102,11 @@ func (k *kernelSide) batch(t *testing.T, lines string) {
 	}
 }
 
+func (k *kernelSide) session(t *testing.T) *session {
+	t.Helper()
+	return begin(t, k.n, exec.Command(k.bin, "--engine", "kernel", "--quiet", "-b", "-"))
+}
+
 func (k *kernelSide) clear(t *testing.T) {
 	t.Helper()
 	k.batch(t, "policy flush\nstate flush\n")
@@ -173,6 +180,11 @@ func (e *engineSide) ifID(mode string) int {
 func (e *engineSide) batch(t *testing.T, lines string) {
 	t.Helper()
 	e.e.Batch(t, lines)
+}
+
+func (e *engineSide) session(t *testing.T) *session {
+	t.Helper()
+	return begin(t, e.e.NS, e.e.Command("--quiet", "-b", "-"))
 }
 
 func (e *engineSide) clear(t *testing.T) {
