@@ -9,8 +9,8 @@ type CoalescerConfig struct {
 	// Singles is the memory for packets that start no run, in bytes; 0 means
 	// 160 KiB. At least two packets of any size fit.
 	Singles int
-	// MaxUDPSegments is how many datagrams are merged at most; 0 means 64
-	// (kernel: UDP_GRO_CNT_MAX, and UDP_MAX_SEGMENTS before 6.9).
+	// MaxUDPSegments is how many datagrams are merged at most; 0 means 64: a TUN
+	// device refuses more with EINVAL (kernel: UDP_MAX_SEGMENTS; 128 since 6.9).
 	MaxUDPSegments int
 	// NoTCP and NoUDP switch merging off, for kernels that mishandle it: some
 	// refuse TCP super-packets written to a TUN device (bugs around kernel
@@ -40,12 +40,12 @@ type CoalescerStats struct {
 // shorter than the first or carries PSH or FIN (these are its last), or differs
 // in TOS, TTL, DF, flow label, TCP flags other than PSH and FIN, acknowledgement,
 // window or options; where it carries CWR, or its IPv4 identification is not the
-// next one. Not merged at all are packets with SYN, RST or URG, without payload,
-// with IPv4 options or IPv6 extension headers, fragments, and those whose inner
-// checksum is wrong or, in UDP, missing. A merged packet differs from what came
-// in two ways: DF packets that all have the same identification get increasing
-// ones when they are split (RFC 6864: it means nothing there), and bytes behind
-// the end of the IP packet are gone.
+// next one. Not merged at all are packets with SYN, RST or URG, without payload
+// (in TCP, with less than 8 bytes), with IPv4 options or IPv6 extension headers,
+// fragments, and those whose inner checksum is wrong or, in UDP, missing. A
+// merged packet differs from what came in two ways: DF packets that all have the
+// same identification get increasing ones when they are split (RFC 6864: it
+// means nothing there), and bytes behind the end of the IP packet are gone.
 //
 // The place for the next packet is guessed by Reserve: right behind the run
 // that the last packet went to, so that the payload needs no copy:

@@ -64,13 +64,17 @@ func (l *layout) mergeable(pkt []byte) bool {
 	return l.proto == protoTCP || int(be.Uint16(pkt[l.l4+udpLength:])) == l.total-l.l4 && be.Uint16(pkt[l.l4+udpCsum:]) != 0
 }
 
+// minTCP is the smallest segment of TCP that the kernel cuts from a
+// super-packet; since 7.x it mangles those of less (kernel: TCP_MIN_GSO_SIZE).
+const minTCP = 8
+
 // begins: the packet can be the first of several.
 func (l *layout) begins(pkt []byte) bool {
-	if l.header == l.total {
-		return false
-	}
 	if l.proto == protoUDP {
-		return true
+		return l.total > l.header
+	}
+	if l.total-l.header < minTCP {
+		return false
 	}
 	const never = flagFIN | flagSYN | flagRST | flagPSH | flagURG
 	return pkt[l.l4+tcpFlags]&never == 0 && !oddChecksum(pkt[l.l4:])
