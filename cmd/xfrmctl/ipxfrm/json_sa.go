@@ -26,6 +26,7 @@ type jsonSA struct {
 	LastUsed     jsonTime        `json:"last_used,omitempty"`
 	Replay       *jsonReplay     `json:"replay,omitempty"`
 	ReplayESN    *jsonReplayESN  `json:"replay_esn,omitempty"`
+	Headroom     *Headroom       `json:"headroom,omitempty"`
 	ReplayThresh jsonOpt[uint32] `json:"replay_thresh,omitzero"`
 	ETimerThresh jsonOpt[uint32] `json:"etimer_thresh,omitzero"`
 	Offload      *jsonOffload    `json:"offload,omitempty"`
@@ -58,6 +59,7 @@ func (p *Printer) jsonSA(sa *netlinkx.SA) *jsonSA {
 		Encap: newJSONEncap(sa.Encap), NATKeepalive: sa.NATKeepalive, MTimer: sa.MTimerThresh,
 		CareOf: jsonAddr(sa.CareOf), LastUsed: jsonTime(sa.LastUsed),
 		Replay: newJSONReplay(sa.Replay), ReplayESN: newJSONReplayESN(sa.ReplayESN, sa.ReplayWindow),
+		Headroom:     NewHeadroom(sa),
 		ReplayThresh: jsonOpt[uint32](sa.ReplayThresh), ETimerThresh: jsonOpt[uint32](sa.ETimerThresh),
 		Offload: p.jsonOffload(sa.Offload, true), TFCPad: sa.TFCPad, PCPU: jsonOpt[uint32](sa.PCPU), IPTFS: newJSONIPTFS(&sa.IPTFS),
 		SecCtx: newJSONSecCtx(sa.SecCtx), Limits: newJSONLimits(&sa.Limits), Lifetime: newJSONLifetime(&sa.Usage),
