@@ -187,6 +187,7 @@ func (p *Plane) publishDevices(change func(*deviceTable)) {
 	change(t)
 	p.devices.Store(t)
 	p.epoch.Add(1)
+	p.moveSockets()
 }
 
 // RemoveDevice ends the device. Packets that wait in it are lost.

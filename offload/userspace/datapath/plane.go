@@ -35,6 +35,9 @@ type Config struct {
 	// Failed is told what went wrong in the background: a socket for a new SA
 	// that could not be opened. It must not call the Plane. Nil: nobody.
 	Failed func(error)
+	// Enter is called by each packet thread before anything else, for instance
+	// to give up privileges. The thread ends with the Plane. Nil: nothing.
+	Enter func()
 
 	// What tests replace.
 	open   func(outer.Config) (socket, error)

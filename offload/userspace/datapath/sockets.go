@@ -2,6 +2,7 @@ package datapath
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -101,6 +102,31 @@ func (p *Plane) SAChanged(sa *sadb.SA, added bool) {
 			continue
 		}
 		p.uses[sa] = append(p.uses[sa], k)
+	}
+}
+
+// moveSockets gives SAs the sockets that they need now that the devices have
+// changed: an SA may be older than the device whose underlay it sends by.
+func (p *Plane) moveSockets() {
+	p.sockets.mu.Lock()
+	defer p.sockets.mu.Unlock()
+	for sa, old := range p.uses {
+		keys := p.keysOf(sa.Conf())
+		if slices.Equal(keys, old) {
+			continue
+		}
+		var have []outer.Key
+		for _, k := range keys {
+			if err := p.acquire(k); err != nil {
+				p.config.Failed(fmt.Errorf("sockets for %s: %w", sa.Conf(), err))
+				continue
+			}
+			have = append(have, k)
+		}
+		for _, k := range old {
+			p.release(k)
+		}
+		p.uses[sa] = have
 	}
 }
 

@@ -55,6 +55,9 @@ func newWorker(p *Plane, id int) *worker {
 func (w *worker) run() {
 	runtime.LockOSThread()
 	defer close(w.done)
+	if w.plane.config.Enter != nil {
+		w.plane.config.Enter()
+	}
 	for {
 		w.poll.wait(w, len(w.hot) == 0)
 		if w.obey() {

@@ -56,7 +56,11 @@ func (d *Device) set(name string, c Change) error {
 		return err
 	}
 	defer unix.Close(ns)
-	conn, err := netlink.Dial(unix.NETLINK_ROUTE, &netlink.Config{NetNS: ns, Strict: true})
+	cfg := &netlink.Config{Strict: true}
+	if !isOwn(ns) { // else there is no need for the right to enter it
+		cfg.NetNS = ns
+	}
+	conn, err := netlink.Dial(unix.NETLINK_ROUTE, cfg)
 	if err != nil {
 		return err
 	}
@@ -74,6 +78,15 @@ func (d *Device) set(name string, c Change) error {
 		Data:   body,
 	})
 	return err
+}
+
+// isOwn reports whether ns is the network namespace of the calling thread.
+func isOwn(ns int) bool {
+	var a, b unix.Stat_t
+	if unix.Fstat(ns, &a) != nil || unix.Stat("/proc/thread-self/ns/net", &b) != nil {
+		return false
+	}
+	return a.Ino == b.Ino && a.Dev == b.Dev
 }
 
 // indexByName asks for the device's index in the namespace of conn.
