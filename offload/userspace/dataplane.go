@@ -1,0 +1,116 @@
+package userspace
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+
+	"github.com/xfrmctl/xfrmctl/offload/userspace/confine"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/datapath"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/datapath/outer"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/server"
+)
+
+// dataPlane is datapath.Plane as the rest of the engine sees it.
+type dataPlane struct {
+	*datapath.Plane
+	persist bool
+}
+
+func newPlane(cfg *Config) (plane, error) {
+	c := datapath.Config{
+		Workers: cfg.Path.Queues,
+		Off: datapath.Off{
+			Segment: cfg.Path.NoGSO,
+			GRO:     cfg.Path.NoGRO, TCP: cfg.Path.NoGRO, UDP: cfg.Path.NoGRO,
+			TSO: cfg.Path.NoTSO, USO: cfg.Path.NoUSO,
+		},
+		Failed: func(err error) { cfg.Logf("%v", err) },
+	}
+	if cfg.Confine {
+		c.Enter = func() {
+			if err := confine.Thread(); err != nil {
+				cfg.Logf("packet thread keeps its capabilities: %v", err)
+			}
+		}
+	}
+	return &dataPlane{datapath.New(c), cfg.Path.Persist}, nil
+}
+
+func (p *dataPlane) start(db *sadb.DB) error           { return p.Start(db) }
+func (p *dataPlane) saChanged(sa *sadb.SA, added bool) { p.SAChanged(sa, added) }
+func (p *dataPlane) close() error                      { return p.Close() }
+
+func (p *dataPlane) sourceAddr(dst netip.Addr, mark uint32) (netip.Addr, bool) {
+	src, err := outer.Source(dst, mark)
+	return src, err == nil
+}
+
+// Create implements server.Plane.
+func (p *dataPlane) Create(s server.LinkSpec) (server.Device, error) {
+	c := datapath.DeviceConfig{Name: s.Name, IfID: s.IfID, External: s.External, UnderlayIndex: s.Link, Persist: p.persist}
+	if s.Link != 0 {
+		below, err := net.InterfaceByIndex(int(s.Link))
+		if err != nil {
+			return nil, fmt.Errorf("find device %d: %w", s.Link, err)
+		}
+		c.Underlay = below.Name
+	}
+	d, err := p.AddDevice(c)
+	if err != nil {
+		return nil, err
+	}
+	return &device{p.Plane, d}, nil
+}
+
+// device is a datapath.Device as the server sees it.
+type device struct {
+	plane *datapath.Plane
+	d     *datapath.Device
+}
+
+// Name implements server.Device.
+func (d *device) Name() (string, error) { return d.d.Tun().Name() }
+
+// NetNS implements server.Device.
+func (d *device) NetNS() (fd int, err error) { return d.d.Tun().NetNS() }
+
+// SetIfID implements server.Device.
+func (d *device) SetIfID(ifID uint32) error { return d.plane.SetIfID(d.d, ifID) }
+
+// Delete implements server.Device.
+func (d *device) Delete() error {
+	if d.d.Config().Persist {
+		_ = d.d.Tun().Forget() // it may be gone
+	}
+	return d.plane.RemoveDevice(d.d)
+}
+
+// stats implements plane.
+func (p *dataPlane) stats(s *Status) {
+	st := p.Stats()
+	for c := sadb.CounterNone + 1; c < sadb.NumCounters; c++ {
+		s.Counters[c.String()] = st.Kernel[c]
+	}
+	for c, n := range st.Own {
+		s.Own[datapath.Counter(c).String()] = n
+	}
+	s.Law = Law{
+		OuterReceived: st.Own[datapath.InPackets], InnerDelivered: st.Own[datapath.InDelivered], InDropped: st.InDropped(),
+		InnerReceived: st.Own[datapath.OutPackets], OuterSent: st.Own[datapath.OutSent], OutDropped: st.OutDropped(),
+	}
+	s.Calls = Calls{st.Batches, st.SendCalls, st.ReceiveCalls, st.DeviceReads, st.DeviceWrites}
+	for _, d := range p.Devices() {
+		s.Devices = append(s.Devices, deviceStatus(d))
+	}
+}
+
+func deviceStatus(d *datapath.Device) DeviceStatus {
+	c := d.Config()
+	name, err := d.Tun().Name()
+	if err != nil {
+		name = c.Name // it is about to be noticed as gone
+	}
+	return DeviceStatus{Name: name, IfID: c.IfID, External: c.External, Underlay: c.Underlay, Queues: len(d.Tun().Queues())}
+}

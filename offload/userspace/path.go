@@ -1,0 +1,19 @@
+package userspace
+
+// PathConfig tunes the data path. The zero value finds out what the kernel can
+// do and uses it.
+type PathConfig struct {
+	// Queues is how many packet threads there are; 0: as many as CPUs.
+	Queues int
+	// NoGSO switches off sending many packets with one call (UDP_SEGMENT), for
+	// kernels or network cards that get it wrong.
+	NoGSO bool
+	// NoGRO switches off receiving merged packets (UDP_GRO) and merging what
+	// was decrypted.
+	NoGRO bool
+	// NoTSO and NoUSO switch off super-packets of TCP and UDP from devices.
+	NoTSO, NoUSO bool
+	// Persist keeps devices, their addresses and routes when the engine ends:
+	// what is routed there is then dropped, not sent in clear another way.
+	Persist bool
+}
