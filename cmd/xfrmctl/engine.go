@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/xfrmctl/xfrmctl/ifaces"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/nlsock"
 )
@@ -127,6 +128,46 @@ func (c *engine) dialXFRM() (netlinkx.Transport, error) {
 func (c *engine) dialMonitor(groups []netlinkx.Group) (netlinkx.Transport, error) {
 	t, err := nlsock.DialMonitor(c.path, groups)
 	return t, engineError(err, c.path)
+}
+
+// ifacesEngine is what ifaces.Config takes: nil for the kernel.
+func (c *engine) ifacesEngine() *ifaces.Engine {
+	if c.path == "" {
+		return nil
+	}
+	return &ifaces.Engine{
+		Links: func(ns netlinkx.NetNS) (netlinkx.Transport, error) {
+			t, err := nlsock.DialRoute(c.path, ns)
+			return t, engineError(err, c.path)
+		},
+		XFRM: c.dialXFRM,
+	}
+}
+
+// dialIfaces connects for interfaces, in the namespace of -n.
+func (e *env) dialIfaces(ns netlinkx.NetNS) (*ifaces.Conn, error) {
+	by, err := e.engineFor(aboutInterfaces)
+	if err != nil {
+		return nil, err
+	}
+	if by.path != "" && e.opts.engine == "auto" {
+		sas, err := e.engineFor(aboutIPsec)
+		if err != nil {
+			return nil, err
+		}
+		if sas.path == "" {
+			e.warnOnce("this kernel does ESP but has no XFRM interfaces: SAs and policies go to the kernel, interfaces to the engine; --engine userspace sends both to the engine")
+		}
+	}
+	c, err := ifaces.Dial(&ifaces.Config{NetNS: ns, OnWarning: e.ifaceWarning, Engine: by.ifacesEngine()})
+	if err != nil {
+		var said *exitError
+		if errors.As(err, &said) {
+			return nil, err
+		}
+		return nil, &exitError{code: exitCheck, msg: err.Error(), hint: hintOf(err), err: err}
+	}
+	return c, nil
 }
 
 // engineError says what to do when an engine does not answer.

@@ -24,9 +24,9 @@ func (e *env) iface(args []string) error {
 	if err := r.resolveNetNS(); err != nil {
 		return err
 	}
-	c, err := ifaces.Dial(&ifaces.Config{NetNS: e.netns, OnWarning: e.ifaceWarning})
+	c, err := e.dialIfaces(e.netns)
 	if err != nil {
-		return &exitError{code: exitCheck, msg: err.Error(), hint: hintOf(err), err: err}
+		return err
 	}
 	err = r.verb.run(e, c, r)
 	if cerr := c.Close(); err == nil && cerr != nil {
@@ -176,7 +176,7 @@ func (e *env) ifaceMove(c *ifaces.Conn, r *ifaceRequest) error {
 	if err != nil {
 		return err
 	}
-	at, err := ifaces.Dial(&ifaces.Config{NetNS: r.spec.NetNS})
+	at, err := e.dialIfaces(r.spec.NetNS)
 	if err != nil {
 		return err
 	}

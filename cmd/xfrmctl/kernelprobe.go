@@ -21,10 +21,11 @@ func (e *env) kernelCan(s subject) (bool, string) {
 	if e.probeKernel != nil {
 		return e.probeKernel(s)
 	}
-	if s == aboutInterfaces {
-		return e.kernelHasInterfaces()
+	can, why := e.kernelHasESP()
+	if !can || s == aboutIPsec {
+		return can, why // an interface without ESP carries nothing
 	}
-	return e.kernelHasESP()
+	return e.kernelHasInterfaces()
 }
 
 // kernelHasESP sends SAs that ESP refuses for their encapsulation. The kernel
