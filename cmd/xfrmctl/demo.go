@@ -3,34 +3,29 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"os"
+	"strings"
 
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/demo"
 )
 
-const demoText = `Usage: xfrmctl demo [ -j ] [ -p ]
+const demoText = `Usage: xfrmctl demo [ -j ] [ -p ] [ --engine auto|kernel|userspace ]
 Shows IPsec at work in two network namespaces that are thrown away afterwards, and that
 nothing else of the system sees. With -j the result is one JSON object.
+The kernel does the IPsec if it can, else the userspace engine; --engine demands one of them.
 Exit code: 0 it worked, 1 it did not (or was interrupted, or lacks privilege),
-2 this kernel lacks what the demo needs: it says what.
+2 this machine lacks what the demo needs: it says what.
 `
 
 func demoUsage() string { return demoText }
 
 // demo runs the words after "demo".
 func (e *env) demo(args []string) error {
-	for _, word := range args {
-		switch word {
-		case "-j", "-json", "--json":
-			e.opts.json = true
-		case "-p", "-pretty", "--pretty":
-			e.opts.pretty = true
-		case "help", "-h", "-help", "--help":
-			_, err := e.stdout.WriteString(demoText)
-			return err
-		default:
-			return argError("demo takes no %q, try \"xfrmctl demo help\"", word)
-		}
+	help, err := e.demoWords(args)
+	if err != nil || help {
+		return err
 	}
 	if e.opts.netns != "" {
 		return argError("demo makes its own namespaces: -netns has no meaning for it")
@@ -39,13 +34,60 @@ func (e *env) demo(args []string) error {
 	if e.opts.json {
 		out = io.Discard
 	}
-	report, err := demo.Run(e.ctx, &demo.Config{Out: out})
+	engines, err := e.demoEngines()
+	if err != nil {
+		return err
+	}
+	report, err := demo.Run(e.ctx, &demo.Config{Engines: engines, Out: out})
 	if e.opts.json {
 		if perr := e.printJSON(report); perr != nil {
 			return perr
 		}
 	}
 	return demoError(err)
+}
+
+// demoWords reads the words after "demo", and prints the usage if that is asked.
+func (e *env) demoWords(args []string) (help bool, err error) {
+	for len(args) > 0 {
+		word := args[0]
+		args = args[1:]
+		name, value, hasValue := strings.Cut(strings.TrimLeft(word, "-"), "=")
+		switch {
+		case word == "help" || word == "-h" || word == "-help" || word == "--help":
+			_, err := e.stdout.WriteString(demoText)
+			return true, err
+		case word == "-j" || word == "-json" || word == "--json":
+			e.opts.json = true
+		case word == "-p" || word == "-pretty" || word == "--pretty":
+			e.opts.pretty = true
+		case name == "engine" && word != name:
+			if !hasValue && len(args) > 0 {
+				value, args = args[0], args[1:]
+			}
+			if err := setEngine(&e.opts, value); err != nil {
+				return false, err
+			}
+		default:
+			return false, argError("demo takes no %q, try \"xfrmctl demo help\"", word)
+		}
+	}
+	return false, nil
+}
+
+// demoEngines returns the engines to be tried.
+func (e *env) demoEngines() ([]demo.Engine, error) {
+	if e.opts.engine == "kernel" {
+		return []demo.Engine{demo.Kernel()}, nil
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, &exitError{code: exitCheck, msg: fmt.Sprintf("find this program: %v", err), err: err}
+	}
+	if e.opts.engine == "userspace" {
+		return []demo.Engine{demo.Userspace(self)}, nil
+	}
+	return []demo.Engine{demo.Kernel(), demo.Userspace(self)}, nil
 }
 
 // flusher shows each step of the demo when it is done.

@@ -51,6 +51,7 @@ func (e *plainEnd) Install(_ context.Context, l *demo.Link) error {
 }
 
 func (e *plainEnd) SAs(context.Context) ([]*netlinkx.SA, error) { return nil, nil }
+func (e *plainEnd) Errors(context.Context) ([]string, bool)     { return nil, false }
 func (e *plainEnd) Close() error                                { return nil }
 
 // The check for clear traffic can fail: without IPsec every ping is answered,

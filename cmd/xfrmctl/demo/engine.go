@@ -26,6 +26,9 @@ type Endpoint interface {
 	Install(ctx context.Context, l *Link) error
 	// SAs returns all installed SAs with their counters.
 	SAs(ctx context.Context) ([]*netlinkx.SA, error)
+	// Errors returns the counters of IPsec errors that are not zero, each with
+	// its name, and whether the engine counts at all.
+	Errors(ctx context.Context) (nonzero []string, counted bool)
 	// Close stops the engine. What it made in the namespace may stay: that is
 	// thrown away next.
 	Close() error
@@ -48,6 +51,9 @@ type Link struct {
 type Features struct {
 	// SADir: SAs keep the direction that they are given.
 	SADir bool
+	// Interfaces: transport mode goes through an interface as well. The kernel
+	// has none for it; another engine sees no packets otherwise.
+	Interfaces bool
 	// List has one entry for each feature that was tried.
 	List []Feature
 }

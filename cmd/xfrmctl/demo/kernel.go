@@ -2,6 +2,8 @@ package demo
 
 import (
 	"context"
+	"os"
+	"strings"
 
 	"github.com/xfrmctl/xfrmctl/ifaces"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
@@ -29,6 +31,8 @@ func (kernel) Open(_ context.Context, ns *Namespace) (Endpoint, error) {
 	return &kernelEndpoint{ns, xfrm, links}, nil
 }
 
+// kernelEndpoint speaks the kernel's messages, to the kernel or to another
+// engine.
 type kernelEndpoint struct {
 	ns    *Namespace
 	xfrm  *netlinkx.Conn
@@ -82,6 +86,24 @@ func longest(sas []*netlinkx.SA) *netlinkx.SA {
 // SAs implements Endpoint.
 func (e *kernelEndpoint) SAs(ctx context.Context) ([]*netlinkx.SA, error) {
 	return e.xfrm.ListSAs(ctx, nil)
+}
+
+// Errors implements Endpoint: CONFIG_XFRM_STATISTICS.
+func (e *kernelEndpoint) Errors(context.Context) (nonzero []string, counted bool) {
+	var text []byte
+	err := e.ns.Do(func() (err error) {
+		text, err = os.ReadFile("/proc/thread-self/net/xfrm_stat")
+		return err
+	})
+	if err != nil {
+		return nil, false
+	}
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Fields(line); len(f) == 2 && f[1] != "0" {
+			nonzero = append(nonzero, f[0]+" "+f[1])
+		}
+	}
+	return nonzero, true
 }
 
 // Close implements Endpoint.

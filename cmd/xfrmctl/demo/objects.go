@@ -33,7 +33,7 @@ func (t *tunnel) end(side int, dirs bool) *Link {
 		}
 	}
 	for _, f := range t.flows {
-		if t.name != "" {
+		if t.name != "" && t.mode != netlinkx.ModeTransport { // which has those of the wire
 			l.Addresses = append(l.Addresses, netip.PrefixFrom(f.addr[side], f.bits))
 		}
 		l.Policies = append(l.Policies, t.policies(f, side)...)
@@ -83,7 +83,7 @@ func (t *tunnel) policies(f *flow, side int) []*netlinkx.Policy {
 	if t.mode == netlinkx.ModeTunnel {
 		out = append(out, t.policy(f, netlinkx.PolicyFwd, peer, side))
 	}
-	if t.mode == netlinkx.ModeTransport && f.addr[side].Is6() {
+	if t.mode == netlinkx.ModeTransport && t.name == "" && f.addr[side].Is6() {
 		out = append(out, neighbourDiscovery()...)
 	}
 	return out

@@ -79,6 +79,19 @@ func plan(newKey func() netlinkx.Key) []*tunnel {
 	return b.tunnels
 }
 
+// throughInterfaces gives transport mode interfaces, for an engine that sees no
+// packets but those that are routed to its interfaces. What leaves such an
+// interface as ESP goes by the wire whatever the route to the peer says.
+func throughInterfaces(tunnels []*tunnel) {
+	for _, t := range tunnels {
+		if t.mode == netlinkx.ModeTransport && t.outer[left].Is4() {
+			t.name, t.ifID = "transport4", 0x14
+		} else if t.mode == netlinkx.ModeTransport {
+			t.name, t.ifID = "transport6", 0x16
+		}
+	}
+}
+
 type builder struct {
 	newKey  func() netlinkx.Key
 	tunnels []*tunnel

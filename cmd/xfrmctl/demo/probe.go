@@ -34,8 +34,20 @@ func (k kernel) Probe(ctx context.Context, ns *Namespace) (*Features, error) {
 	if err != nil {
 		return nil, err
 	}
-	end := e.(*kernelEndpoint)
-	p := &prober{ctx: ctx, xfrm: end.xfrm, links: end.links, spi: 0x100}
+	p := newProber(ctx, e.(*kernelEndpoint))
+	p.all()
+	if err := e.Close(); p.err == nil {
+		p.err = err
+	}
+	return &p.found, p.err
+}
+
+func newProber(ctx context.Context, end *kernelEndpoint) *prober {
+	return &prober{ctx: ctx, xfrm: end.xfrm, links: end.links, spi: 0x100}
+}
+
+// all tries everything.
+func (p *prober) all() {
 	p.policy()
 	p.xfrmInterface()
 	v4 := p.esp("ESP over IPv4", [2]string{"192.0.2.1", "192.0.2.2"}, "CONFIG_INET_ESP", "esp4")
@@ -44,10 +56,6 @@ func (k kernel) Probe(ctx context.Context, ns *Namespace) (*Features, error) {
 	if v4 && v6 && len(missing(p.found.List)) == 0 {
 		p.details()
 	}
-	if err := end.Close(); p.err == nil {
-		p.err = err
-	}
-	return &p.found, p.err
 }
 
 // tried records a feature. Whatever the kernel answers but success means that

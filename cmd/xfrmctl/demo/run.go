@@ -14,8 +14,10 @@ import (
 type runner struct {
 	engines []Engine // to be tried in this order
 	engine  Engine   // the first of them that can
-	out     *transcript
-	report  *Report
+	// interfaces: it wants one for transport mode
+	interfaces bool
+	out        *transcript
+	report     *Report
 
 	ns      [2]*Namespace
 	nets    [2]*network
@@ -98,7 +100,7 @@ func (r *runner) probe(ctx context.Context, ns *Namespace) error {
 		r.out.features(e.Name()+" engine", found.List)
 		m := missing(found.List)
 		if len(m) == 0 {
-			r.engine, r.report.SADir = e, found.SADir
+			r.engine, r.report.SADir, r.interfaces = e, found.SADir, found.Interfaces
 			r.out.chosen(e.Name(), found.SADir)
 			return nil
 		}
@@ -147,6 +149,9 @@ func (r *runner) wire(context.Context) error {
 // protect installs all tunnels on both sides.
 func (r *runner) protect(ctx context.Context) error {
 	r.tunnels = plan(randomKey)
+	if r.interfaces {
+		throughInterfaces(r.tunnels)
+	}
 	for side := range r.ends {
 		end, err := r.engine.Open(ctx, r.ns[side])
 		if err != nil {

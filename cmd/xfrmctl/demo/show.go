@@ -3,8 +3,6 @@ package demo
 import (
 	"context"
 	"fmt"
-	"os"
-	"strings"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 )
@@ -25,8 +23,8 @@ func (r *runner) show(ctx context.Context) error {
 			r.faults = append(r.faults, sideNames[side]+": "+s)
 		}
 	}
-	for side, ns := range r.ns {
-		nonzero, counted := xfrmErrors(ns)
+	for side, end := range r.ends {
+		nonzero, counted := end.Errors(ctx)
 		r.out.kernelErrors(side, nonzero, counted)
 	}
 	return nil
@@ -48,25 +46,6 @@ func (r *runner) showLinks() error {
 	}
 	t.end()
 	return nil
-}
-
-// xfrmErrors returns the kernel's counters of IPsec errors that are not zero,
-// and whether it counts at all (CONFIG_XFRM_STATISTICS).
-func xfrmErrors(ns *Namespace) (nonzero []string, counted bool) {
-	var text []byte
-	err := ns.Do(func() (err error) {
-		text, err = os.ReadFile("/proc/thread-self/net/xfrm_stat")
-		return err
-	})
-	if err != nil {
-		return nil, false
-	}
-	for line := range strings.Lines(string(text)) {
-		if f := strings.Fields(line); len(f) == 2 && f[1] != "0" {
-			nonzero = append(nonzero, f[0]+" "+f[1])
-		}
-	}
-	return nonzero, true
 }
 
 // direction is how an SA's direction shows.

@@ -141,7 +141,12 @@ func (t *transcript) plan(tunnels []*tunnel) {
 	}
 	tab.end()
 	t.line("  each with its own random keys, %s (AES-%d), ESN, replay window %d", algorithm, keyBits, replayWindow)
-	t.line("  (transport mode protects the wire's own addresses: it has no way out through an XFRM interface)")
+	for _, tun := range tunnels {
+		if tun.name == "" {
+			t.line("  (transport mode protects the wire's own addresses: it has no way out through an XFRM interface)")
+			break
+		}
+	}
 }
 
 func arrow(a, b any) string { return fmt.Sprintf("%v <-> %v", a, b) }
