@@ -59,9 +59,9 @@ func run(t *testing.T, args ...string) (stdout, stderr string, exit int) {
 }
 
 // report runs the demo with -j.
-func report(t *testing.T) (*demo.Report, int) {
+func report(t *testing.T, args ...string) (*demo.Report, int) {
 	t.Helper()
-	stdout, stderr, exit := run(t, "-j")
+	stdout, stderr, exit := run(t, append([]string{"-j"}, args...)...)
 	r := &demo.Report{}
 	dec := json.NewDecoder(strings.NewReader(stdout))
 	dec.DisallowUnknownFields()
@@ -90,9 +90,10 @@ func able() bool {
 	return k != "" && k != "native"
 }
 
-func TestDemo(t *testing.T) {
+// The kernel does the work where it can; where not, the demo says what it lacks.
+func TestDemoOnTheKernel(t *testing.T) {
 	needRoot(t)
-	r, exit := report(t)
+	r, exit := report(t, "--engine", "kernel")
 	if r.Engine != "kernel" || r.Kernel != kernelRelease(t) {
 		t.Errorf("engine %q, kernel %q", r.Engine, r.Kernel)
 	}
@@ -107,7 +108,38 @@ func TestDemo(t *testing.T) {
 	checkTunnels(t, r)
 }
 
-// checkTunnels checks the result of a kernel that can.
+// The userspace engine does the same on any kernel with TUN devices.
+func TestDemoOnTheUserspaceEngine(t *testing.T) {
+	needRoot(t)
+	needTUN(t)
+	r, exit := report(t, "--engine", "userspace")
+	if r.Engine != "userspace" || exit != 0 {
+		t.Fatalf("engine %q, exit code %d: %s", r.Engine, exit, r.Error)
+	}
+	checkTunnels(t, r)
+}
+
+// Without a word about it, the kernel comes first.
+func TestDemoChoosesTheEngine(t *testing.T) {
+	needRoot(t)
+	needTUN(t)
+	_, kernel := report(t, "--engine", "kernel")
+	want := map[int]string{0: "kernel", exitUnsupported: "userspace"}[kernel]
+	if r, exit := report(t); r.Engine != want || exit != 0 {
+		t.Errorf("engine %q, want %q; exit code %d: %s", r.Engine, want, exit, r.Error)
+	}
+}
+
+func needTUN(t *testing.T) {
+	t.Helper()
+	f, err := os.OpenFile("/dev/net/tun", os.O_RDWR, 0)
+	if err != nil {
+		t.Skipf("needs TUN devices: %v; nothing of the userspace engine ran", err)
+	}
+	f.Close()
+}
+
+// checkTunnels checks the result of an engine that can.
 func checkTunnels(t *testing.T, r *demo.Report) {
 	t.Helper()
 	type row struct{ Mode, Inner, Outer string }
@@ -122,7 +154,9 @@ func checkTunnels(t *testing.T, r *demo.Report) {
 		if f.Algorithm != "rfc4106(gcm(aes))" || !f.ESN || f.ReplayWindow != 1024 {
 			t.Errorf("%+v", f)
 		}
-		if (f.Interface == "") != (f.Mode == "transport") || (f.IfID == 0) != (f.Interface == "") {
+		// the kernel has no way through an interface for transport mode
+		bare := f.Mode == "transport" && r.Engine == "kernel"
+		if (f.Interface == "") != bare || (f.IfID == 0) != bare {
 			t.Errorf("%s mode: interface %q, if_id %d", f.Mode, f.Interface, f.IfID)
 		}
 	}
@@ -182,19 +216,24 @@ func checkMissing(t *testing.T, r *demo.Report) {
 // The transcript ends in a line that says what ran, where and how it went.
 func TestTranscript(t *testing.T) {
 	needRoot(t)
-	stdout, _, exit := run(t)
-	lines := strings.Split(strings.TrimSpace(stdout), "\n")
-	last := lines[len(lines)-1]
-	word := map[int]string{0: "demo: ok on Linux ", exitUnsupported: "demo: FAILED on Linux "}[exit]
-	if word == "" || !strings.HasPrefix(last, word+kernelRelease(t)+" (kernel engine)") {
-		t.Fatalf("exit code %d, last line %q", exit, last)
-	}
-	if exit == 0 {
-		for _, want := range []string{"ipsec4", "0x00001001", "transport", "beet", "IPsec error counters: all zero"} {
-			if !strings.Contains(stdout, want) {
-				t.Errorf("the transcript does not show %s", want)
+	for _, engine := range []string{"kernel", "userspace"} {
+		t.Run(engine, func(t *testing.T) {
+			stdout, _, exit := run(t, "--engine", engine)
+			lines := strings.Split(strings.TrimSpace(stdout), "\n")
+			last := lines[len(lines)-1]
+			word := map[int]string{0: "demo: ok on Linux ", exitUnsupported: "demo: FAILED on Linux "}[exit]
+			if word == "" || !strings.HasPrefix(last, word+kernelRelease(t)+" ("+engine+" engine)") {
+				t.Fatalf("exit code %d, last line %q", exit, last)
 			}
-		}
+			if exit != 0 {
+				return
+			}
+			for _, want := range []string{"ipsec4", "0x00001001", "transport", "beet", "IPsec error counters: all zero", "bit/s"} {
+				if !strings.Contains(stdout, want) {
+					t.Errorf("the transcript does not show %s", want)
+				}
+			}
+		})
 	}
 }
 
