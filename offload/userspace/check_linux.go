@@ -32,6 +32,8 @@ func checkTUN() error {
 	switch {
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
 		return fmt.Errorf("%s: %w: this kernel has no TUN devices (CONFIG_TUN; modprobe tun), or the container was not given the device", tunPath, err)
+	case errors.Is(err, unix.EACCES):
+		return fmt.Errorf("open %s: %w: run the engine as root, or let others open the device as usual (chmod 666 %s)", tunPath, err, tunPath)
 	case err != nil:
 		return &os.PathError{Op: "open", Path: tunPath, Err: err}
 	}

@@ -1,13 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# demo.sh [ARG...]: runs `./xfrmctl demo ARG...` on this kernel if it can, else inside User
-# Mode Linux (built first if need be). XFRMCTL_TEST_KERNEL names other kernels; the first
-# that works is used. The last line says what ran and on which kernel.
+# demo.sh [ARG...]: runs `./xfrmctl demo ARG...` on this kernel: with the kernel's ESP where
+# it has that, else with the userspace engine. Who is not root runs it in a user namespace.
+# Where neither is possible, or with `--engine kernel` and a kernel that cannot, it runs
+# inside User Mode Linux (built first if need be). XFRMCTL_TEST_KERNEL names other kernels;
+# the first that works is used. The last line says what ran and on which kernel.
 set -uo pipefail
 here=$(dirname "$(readlink -f "$0")")
 cd "$here/../.." || exit
-unsupported=2 # demo's exit code for a kernel that lacks features
+unsupported=2 # demo's exit code for a machine that lacks features
 
 for kernel in ${XFRMCTL_TEST_KERNEL:-native uml}; do
 	if [ "$kernel" != native ]; then
@@ -15,14 +17,17 @@ for kernel in ${XFRMCTL_TEST_KERNEL:-native uml}; do
 		status=$?
 		[ $status != 0 ] || { "$here/vm.sh" --kernel "$kernel" -- ./xfrmctl demo "$@"; status=$?; }
 		kernel="$kernel ($release)"
-	elif [ "$(id -u)" != 0 ]; then
-		echo "demo: not root, so not on this kernel" >&2
-		status=$unsupported
 	else
-		release=$(uname -r)
-		./xfrmctl demo "$@"
-		status=$?
-		kernel="this kernel ($release)"
+		as=()
+		[ "$(id -u)" = 0 ] || as=(unshare -rn)
+		if [ ${#as[@]} = 0 ] || unshare -rn true 2>/dev/null; then
+			"${as[@]}" ./xfrmctl demo "$@"
+			status=$?
+		else
+			echo "demo: neither root nor allowed to make a user namespace, so not on this kernel" >&2
+			status=$unsupported
+		fi
+		kernel="this kernel ($(uname -r))"
 	fi
 	[ "$status" = "$unsupported" ] || break
 	echo "demo: $kernel cannot run it" >&2
