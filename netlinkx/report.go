@@ -166,7 +166,8 @@ func otherEventBody(e Event) (MsgType, body) {
 	return 0, nil
 }
 
-// appendReport appends one message at the next multiple of 4.
+// appendReport appends one message at the next multiple of 4. The kernel counts
+// the padding at its end (nlmsg_end).
 func appendReport(b []byte, t MsgType, h Header, body body) ([]byte, error) {
 	if a, ok := body.(ackBody); ok && a.tlvs() {
 		h.Flags |= flagAckTLVs
@@ -176,6 +177,8 @@ func appendReport(b []byte, t MsgType, h Header, body body) ([]byte, error) {
 	if err != nil {
 		return b, err
 	}
+	out, _ = grow(out, align4(len(out))-len(out))
+	host.PutUint32(out[start:], uint32(len(out)-start))
 	host.PutUint32(out[start+12:], h.PortID)
 	return out, nil
 }
