@@ -112,7 +112,7 @@ func Tunnels(m netlinkx.Mode) bool {
 }
 
 func validProto(p netlinkx.Proto) bool {
-	return p.HasSPI() || p == netlinkx.ProtoRoute2 || p == netlinkx.ProtoHAO || p == netlinkx.ProtoIPsecAny
+	return p.HasSPI() || p == netlinkx.ProtoRoute2 || p == netlinkx.ProtoHAO
 }
 
 // checkPolicyOffload answers as a device that cannot offload policies.
