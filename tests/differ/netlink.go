@@ -33,12 +33,35 @@ const (
 
 var native = binary.NativeEndian
 
-// socket is a NETLINK_XFRM socket.
+// socket asks an engine: the kernel over NETLINK_XFRM, or one in user space.
 type socket struct {
-	fd  int
+	to  datagrams
 	seq uint32
 	buf []byte
 }
+
+// datagrams carry netlink messages.
+type datagrams interface {
+	Send(b []byte) error
+	Recv(b []byte) (int, error)
+	Close() error
+}
+
+// kernelSocket is a NETLINK_XFRM socket.
+type kernelSocket int
+
+func (k kernelSocket) Send(b []byte) error {
+	return unix.Sendto(int(k), b, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
+}
+
+func (k kernelSocket) Recv(b []byte) (int, error) {
+	n, _, err := unix.Recvfrom(int(k), b, 0)
+	return n, err
+}
+
+func (k kernelSocket) Close() error { return unix.Close(int(k)) }
+
+func newSocket(to datagrams) *socket { return &socket{to: to, buf: make([]byte, 64<<10)} }
 
 func openSocket() (*socket, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_XFRM)
@@ -51,10 +74,10 @@ func openSocket() (*socket, error) {
 	}
 	timeout := unix.NsecToTimeval(int64(20 * time.Second))
 	_ = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout)
-	return &socket{fd: fd, buf: make([]byte, 64<<10)}, nil
+	return newSocket(kernelSocket(fd)), nil
 }
 
-func (s *socket) close() { _ = unix.Close(s.fd) }
+func (s *socket) close() { _ = s.to.Close() }
 
 // message is one netlink message, header included.
 type message []byte
@@ -89,12 +112,12 @@ func (s *socket) ask(kind, flags uint16, body []byte) ([]message, error) {
 	s.seq++
 	m := newMessage(kind, flags|unix.NLM_F_REQUEST, body)
 	native.PutUint32(m[8:], s.seq)
-	if err := unix.Sendto(s.fd, m, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+	if err := s.to.Send(m); err != nil {
 		return nil, err
 	}
 	var answers []message
 	for {
-		n, _, err := unix.Recvfrom(s.fd, s.buf, 0)
+		n, err := s.to.Recv(s.buf)
 		if err != nil {
 			return nil, fmt.Errorf("answer to message 0x%x: %w", kind, err)
 		}

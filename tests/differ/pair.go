@@ -162,7 +162,7 @@ func (p *pair) step(c command) (outcome, error) {
 
 // forTool returns the command's words for one of the tools.
 func (c command) forTool(p program) []string {
-	if p.name == "xfrmctl" {
+	if strings.HasPrefix(p.name, "xfrmctl") {
 		return c.xfrmctl()
 	}
 	return c.ip()
