@@ -70,6 +70,14 @@ func deviceLine(d *userspace.DeviceStatus) string {
 	return text
 }
 
+func deviceCounters(c *userspace.DeviceStats) string {
+	if c == nil {
+		return ""
+	}
+	return fmt.Sprintf("; received %d packets, %d bytes, %d errors; sent %d packets, %d bytes, %d errors",
+		c.RXPackets, c.RXBytes, c.RXErrors+c.RXDropped, c.TXPackets, c.TXBytes, c.TXErrors+c.TXDropped)
+}
+
 func journalLine(s *userspace.Status) string {
 	switch j := s.Journal; {
 	case j == nil:
@@ -128,6 +136,9 @@ func (e *env) espStats() error {
 	lawLines(&b, &s.Law)
 	counterLines(&b, s.Counters)
 	counterLines(&b, s.Own)
+	for _, d := range s.Devices {
+		fmt.Fprintf(&b, "  interface %s%s\n", deviceLine(&d), deviceCounters(d.Stats))
+	}
 	for _, sa := range sas {
 		fmt.Fprintf(&b, "  SA %s to %s: %d packets, %d bytes; %d replayed, %d outside the window, %d forged%s\n",
 			sa.SPI, sa.Dst, sa.Packets, sa.Bytes, sa.Replay, sa.ReplayWindow, sa.IntegrityFailed, sa.headroomText())

@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/netip"
 
+	"github.com/jsimonetti/rtnetlink/v2"
+
 	"github.com/xfrmctl/xfrmctl/offload/userspace/confine"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/datapath"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/datapath/outer"
@@ -101,9 +103,28 @@ func (p *dataPlane) stats(s *Status) {
 		InnerReceived: st.Own[datapath.OutPackets], OuterSent: st.Own[datapath.OutSent], OutDropped: st.OutDropped(),
 	}
 	s.Calls = Calls{st.Batches, st.SendCalls, st.ReceiveCalls, st.DeviceReads, st.DeviceWrites}
-	for _, d := range p.Devices() {
-		s.Devices = append(s.Devices, deviceStatus(d))
+	links, err := rtnetlink.Dial(nil)
+	if err == nil {
+		defer links.Close()
 	}
+	for _, d := range p.Devices() {
+		ds := deviceStatus(d)
+		if err == nil {
+			ds.Stats = deviceStats(links, &ds)
+		}
+		s.Devices = append(s.Devices, ds)
+	}
+}
+
+// deviceStats asks for a device by its index. That may be another device's after
+// a move, which then has another name.
+func deviceStats(links *rtnetlink.Conn, d *DeviceStatus) *DeviceStats {
+	m, err := links.Link.Get(d.index)
+	if err != nil || m.Attributes == nil || m.Attributes.Name != d.Name || m.Attributes.Stats64 == nil {
+		return nil
+	}
+	c := m.Attributes.Stats64
+	return &DeviceStats{c.RXPackets, c.RXBytes, c.RXErrors, c.RXDropped, c.TXPackets, c.TXBytes, c.TXErrors, c.TXDropped}
 }
 
 func deviceStatus(d *datapath.Device) DeviceStatus {
@@ -112,5 +133,5 @@ func deviceStatus(d *datapath.Device) DeviceStatus {
 	if err != nil {
 		name = c.Name // it is about to be noticed as gone
 	}
-	return DeviceStatus{Name: name, IfID: c.IfID, External: c.External, Underlay: c.Underlay, Queues: len(d.Tun().Queues())}
+	return DeviceStatus{Name: name, IfID: c.IfID, External: c.External, Underlay: c.Underlay, Queues: len(d.Tun().Queues()), index: uint32(d.Tun().Index())}
 }

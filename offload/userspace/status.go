@@ -32,8 +32,8 @@ type Status struct {
 	Counters map[string]uint64 `json:"counters"`
 	// Own are what the kernel has no counters for, by name.
 	Own     map[string]uint64 `json:"own_counters"`
-	Devices []DeviceStatus    `json:"devices"`
 	Calls   Calls             `json:"calls"`
+	Devices []DeviceStatus    `json:"devices"`
 }
 
 // PolicyCount counts policies by direction.
@@ -67,14 +67,31 @@ type Calls struct {
 	DeviceWrites uint64 `json:"device_writes"`
 }
 
-// DeviceStatus is an XFRM interface of the engine. Counters are those of the
-// network device: as the host sees it, received is what was decrypted.
+// DeviceStatus is an XFRM interface of the engine.
 type DeviceStatus struct {
 	Name     string `json:"name"` // "" when it cannot be told any more
 	IfID     uint32 `json:"if_id,omitempty"`
 	External bool   `json:"external,omitempty"`
 	Underlay string `json:"underlay,omitempty"`
 	Queues   int    `json:"queues"`
+	// Stats are those of the network device; nil when it is in another network
+	// namespace, where the engine cannot look.
+	Stats *DeviceStats `json:"stats,omitempty"`
+
+	index uint32
+}
+
+// DeviceStats are counters of a network device, as the host sees it: received
+// is what was decrypted. A super-packet counts as one.
+type DeviceStats struct {
+	RXPackets uint64 `json:"rx_packets"`
+	RXBytes   uint64 `json:"rx_bytes"`
+	RXErrors  uint64 `json:"rx_errors"`
+	RXDropped uint64 `json:"rx_dropped"`
+	TXPackets uint64 `json:"tx_packets"`
+	TXBytes   uint64 `json:"tx_bytes"`
+	TXErrors  uint64 `json:"tx_errors"`
+	TXDropped uint64 `json:"tx_dropped"`
 }
 
 // check fills in Holds.
