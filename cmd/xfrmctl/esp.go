@@ -17,7 +17,7 @@ ends it. It answers what the kernel would: xfrmctl --engine userspace state|poli
   --state-dir DIR    where it remembers which keys were used (/var/lib/xfrmctl, or $STATE_DIRECTORY)
   --new-journal      begin to remember anew: for when the old memory is lost and all keys are new
   --forget-keys      remember nothing: for keys that are made for this run alone
-  --queues N         packet threads (one for each CPU)
+  --queues N         packet threads (one for two CPUs)
   --persist          leave its interfaces, with addresses and routes, when it ends: what is
                      routed there is dropped then
   --no-gso, --no-gro, --no-tso, --no-uso

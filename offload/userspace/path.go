@@ -3,7 +3,7 @@ package userspace
 // PathConfig tunes the data path. The zero value finds out what the kernel can
 // do and uses it.
 type PathConfig struct {
-	// Queues is how many packet threads there are; 0: as many as CPUs.
+	// Queues is how many packet threads there are; 0: one for two CPUs.
 	Queues int
 	// NoGSO switches off sending many packets with one call (UDP_SEGMENT), for
 	// kernels or network cards that get it wrong.
