@@ -39,8 +39,7 @@ func (c *Cipher) Seal(dst, payload []byte, p *Seal, s *Scratch) (int, error) {
 		return 0, ErrRoom
 	}
 	pkt := dst[:n:n]
-	binary.BigEndian.PutUint32(pkt, p.SPI)
-	binary.BigEndian.PutUint32(pkt[4:], uint32(p.Seq))
+	binary.BigEndian.PutUint64(pkt, uint64(p.SPI)<<32|p.Seq&0xffffffff)
 	if c.counter {
 		binary.BigEndian.PutUint64(pkt[headerLen:], p.IV)
 	} else if c.ivLen > 0 {

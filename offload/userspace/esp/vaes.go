@@ -1,6 +1,9 @@
 package esp
 
-import "crypto/subtle"
+import (
+	"encoding/binary"
+	"math/bits"
+)
 
 // vaesGCM is RFC 4106 on processors with AVX-512 VAES, with any ICV length.
 type vaesGCM struct{ k vaesKey }
@@ -12,39 +15,51 @@ func newVAESGCM(key []byte) *vaesGCM {
 	return t
 }
 
-// blocks fills the first counter block and the block of additional data, whose
-// length in bits it returns.
-func (t *vaesGCM) blocks(c *Cipher, pkt []byte, hi uint32, s *Scratch) int {
-	c.nonce(pkt, s)
-	s.nonce[12], s.nonce[13], s.nonce[14], s.nonce[15] = 0, 0, 0, 1
+// blocks returns the first counter block (salt, IV, 1) and the block of
+// additional data (SPI, sequence number) as little-endian words.
+func (c *Cipher) blocks(pkt []byte, hi uint32) (j0Lo, j0Hi, aadLo, aadHi uint64, aadBits int) {
+	salt, iv := uint64(binary.LittleEndian.Uint32(c.salt[:])), binary.LittleEndian.Uint64(pkt[headerLen:])
+	j0Lo, j0Hi = salt|iv<<32, iv>>32|1<<56
+	aadLo, aadBits = binary.LittleEndian.Uint64(pkt), 8*headerLen
 	if c.esn {
-		putESN(s.aad[:], pkt, hi)
-		clear(s.aad[12:])
-		return 12 * 8
+		aadHi, aadBits = aadLo>>32, 8*(headerLen+4)
+		aadLo = aadLo&0xffffffff | uint64(bits.ReverseBytes32(hi))<<32
 	}
-	copy(s.aad[:], pkt[:headerLen])
-	clear(s.aad[headerLen:])
-	return headerLen * 8
+	return j0Lo, j0Hi, aadLo, aadHi, aadBits
 }
 
-func (t *vaesGCM) seal(c *Cipher, pkt, text []byte, hi uint32, s *Scratch) {
-	bits := t.blocks(c, pkt, hi, s)
+func (t *vaesGCM) seal(c *Cipher, pkt, text []byte, hi uint32, _ *Scratch) {
+	j0Lo, j0Hi, aadLo, aadHi, aadBits := c.blocks(pkt, hi)
 	head, n := c.Headroom(), len(text)
-	tag := (*[tagLen]byte)(s.sum[:])
-	vaesSeal(&t.k, &pkt[head], &text[0], n, &s.nonce, &s.aad, bits, tag)
-	copy(pkt[head+n:], tag[:])
+	lo, high := vaesSeal(&t.k, &pkt[head], &text[0], n, j0Lo, j0Hi, aadLo, aadHi, aadBits)
+	icv := pkt[head+n:]
+	binary.LittleEndian.PutUint64(icv, lo)
+	switch len(icv) {
+	case 16:
+		binary.LittleEndian.PutUint64(icv[8:], high)
+	case 12:
+		binary.LittleEndian.PutUint32(icv[8:], uint32(high))
+	}
 }
 
-func (t *vaesGCM) open(c *Cipher, out, pkt []byte, hi uint32, s *Scratch) bool {
-	bits := t.blocks(c, pkt, hi, s)
+func (t *vaesGCM) open(c *Cipher, out, pkt []byte, hi uint32, _ *Scratch) bool {
+	j0Lo, j0Hi, aadLo, aadHi, aadBits := c.blocks(pkt, hi)
 	head, n := c.Headroom(), len(out)
-	tag := (*[tagLen]byte)(s.sum[:])
-	vaesOpen(&t.k, &out[0], &pkt[head], n, &s.nonce, &s.aad, bits, tag)
-	if subtle.ConstantTimeCompare(tag[:c.icvLen], pkt[head+n:]) != 1 {
-		clear(out) // it was decrypted on the way
-		return false
+	icv := pkt[head+n:]
+	// In place, out ends where the ICV starts: it is still there afterwards.
+	lo, high := vaesOpen(&t.k, &out[0], &pkt[head], n, j0Lo, j0Hi, aadLo, aadHi, aadBits)
+	// Differences are gathered, so that the time tells nothing about them.
+	wrong := lo ^ binary.LittleEndian.Uint64(icv)
+	switch len(icv) {
+	case 16:
+		wrong |= high ^ binary.LittleEndian.Uint64(icv[8:])
+	case 12:
+		wrong |= uint64(uint32(high) ^ binary.LittleEndian.Uint32(icv[8:]))
 	}
-	return true
+	if wrong != 0 {
+		clear(out) // it was decrypted on the way
+	}
+	return wrong == 0
 }
 
 // vaesCTRMode is RFC 3686 on the same processors.

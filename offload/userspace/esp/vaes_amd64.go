@@ -27,18 +27,19 @@ type vaesKey struct {
 	nr     int // rounds: 10, 12 or 14
 }
 
-// vaesSeal encrypts n bytes from src to dst and writes the whole tag. j0 is
+// vaesSeal encrypts n bytes from src to dst and returns the whole tag. j0 is
 // the first counter block, aad the additional data (at most 16 bytes, zeros
-// behind), aadBits its length in bits.
+// behind), aadBits its length in bits. Blocks travel as two little-endian
+// words: a block stored in parts and loaded whole would wait for the cache.
 //
 //go:noescape
-func vaesSeal(k *vaesKey, dst, src *byte, n int, j0, aad *[16]byte, aadBits int, tag *[16]byte)
+func vaesSeal(k *vaesKey, dst, src *byte, n int, j0Lo, j0Hi, aadLo, aadHi uint64, aadBits int) (tagLo, tagHi uint64)
 
-// vaesOpen decrypts n bytes from src to dst and writes the tag that src should
-// have. The caller compares, and takes dst back if it differs.
+// vaesOpen decrypts n bytes from src to dst and returns the tag that src
+// should have. The caller compares, and takes dst back if it differs.
 //
 //go:noescape
-func vaesOpen(k *vaesKey, dst, src *byte, n int, j0, aad *[16]byte, aadBits int, tag *[16]byte)
+func vaesOpen(k *vaesKey, dst, src *byte, n int, j0Lo, j0Hi, aadLo, aadHi uint64, aadBits int) (tagLo, tagHi uint64)
 
 // vaesCTR adds the key stream that starts at the counter block first.
 //

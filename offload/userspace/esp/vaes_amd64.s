@@ -232,12 +232,12 @@ last: \
 	VPSHUFB   Z11, Z3, Z3; \
 	HASH16
 
-// GCMSTART takes the first counter block at R11 and the block of additional
-// data at R12: it sets Z10, X15 and X14.
+// GCMSTART takes the first counter block in X0 and the block of additional
+// data in X1: it sets Z10, X15 and X14.
 #define GCMSTART(last) \
 	VBROADCASTI32X4 poly<>(SB), Z12; \
-	VBROADCASTI32X4 (R11), Z10; \
-	VPXORQ X16, X10, X15; \
+	VSHUFI64X2 $0, Z0, Z0, Z10; \
+	VPXORQ X16, X0, X15; \
 	VPSHUFB Z11, Z10, Z10; \
 	VPADDD nextFour<>(SB), Z10, Z10; \
 	VAESENC X17, X15, X15; \
@@ -258,8 +258,7 @@ last: \
 	VAESENC X30, X15, X15; \
 last: \
 	VAESENCLAST X26, X15, X15; \
-	VMOVDQU (R12), X0; \
-	VPSHUFB X11, X0, X0; \
+	VPSHUFB X11, X1, X0; \
 	VMOVDQU H1(AX), X8; \
 	VPCLMULQDQ $0x00, X8, X0, X4; \
 	VPCLMULQDQ $0x01, X8, X0, X5; \
@@ -296,25 +295,24 @@ some: \
 	VPCLMULQDQ $0x11, X8, X0, X6; \
 	VPXOR X9, X5, X5
 
-// GCMTAG writes the tag to R14.
+// GCMTAG leaves the tag in X14.
 #define GCMTAG \
 	REDUCE; \
 	FOLD; \
 	VPSHUFB X11, X14, X14; \
-	VPXOR X15, X14, X14; \
-	VMOVDQU X14, (R14); \
-	VZEROUPPER
+	VPXOR X15, X14, X14
 
-// func vaesSeal(k *vaesKey, dst, src *byte, n int, j0, aad *[16]byte, aadBits int, tag *[16]byte)
-TEXT ·vaesSeal(SB), NOSPLIT, $0-64
+// func vaesSeal(k *vaesKey, dst, src *byte, n int, j0Lo, j0Hi, aadLo, aadHi uint64, aadBits int) (tagLo, tagHi uint64)
+TEXT ·vaesSeal(SB), NOSPLIT, $0-88
 	MOVQ k+0(FP), AX
 	MOVQ dst+8(FP), DI
 	MOVQ src+16(FP), SI
 	MOVQ n+24(FP), CX
-	MOVQ j0+32(FP), R11
-	MOVQ aad+40(FP), R12
-	MOVQ aadBits+48(FP), R13
-	MOVQ tag+56(FP), R14
+	VMOVQ j0Lo+32(FP), X0
+	VPINSRQ $1, j0Hi+40(FP), X0, X0
+	VMOVQ aadLo+48(FP), X1
+	VPINSRQ $1, aadHi+56(FP), X1, X1
+	MOVQ aadBits+64(FP), R13
 	LEAQ (CX*8), R10
 	CONSTANTS
 	ROUNDKEYS
@@ -365,18 +363,22 @@ sealTailLoop:
 
 sealTag:
 	GCMTAG
+	VMOVQ X14, tagLo+72(FP)
+	VPEXTRQ $1, X14, tagHi+80(FP)
+	VZEROUPPER
 	RET
 
-// func vaesOpen(k *vaesKey, dst, src *byte, n int, j0, aad *[16]byte, aadBits int, tag *[16]byte)
-TEXT ·vaesOpen(SB), NOSPLIT, $0-64
+// func vaesOpen(k *vaesKey, dst, src *byte, n int, j0Lo, j0Hi, aadLo, aadHi uint64, aadBits int) (tagLo, tagHi uint64)
+TEXT ·vaesOpen(SB), NOSPLIT, $0-88
 	MOVQ k+0(FP), AX
 	MOVQ dst+8(FP), DI
 	MOVQ src+16(FP), SI
 	MOVQ n+24(FP), CX
-	MOVQ j0+32(FP), R11
-	MOVQ aad+40(FP), R12
-	MOVQ aadBits+48(FP), R13
-	MOVQ tag+56(FP), R14
+	VMOVQ j0Lo+32(FP), X0
+	VPINSRQ $1, j0Hi+40(FP), X0, X0
+	VMOVQ aadLo+48(FP), X1
+	VPINSRQ $1, aadHi+56(FP), X1, X1
+	MOVQ aadBits+64(FP), R13
 	LEAQ (CX*8), R10
 	CONSTANTS
 	ROUNDKEYS
@@ -433,6 +435,9 @@ openTailLoop:
 
 openTag:
 	GCMTAG
+	VMOVQ X14, tagLo+72(FP)
+	VPEXTRQ $1, X14, tagHi+80(FP)
+	VZEROUPPER
 	RET
 
 // func vaesCTR(k *vaesKey, dst, src *byte, n int, first *[16]byte)

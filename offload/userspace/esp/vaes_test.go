@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
+	"encoding/binary"
 	"math/rand/v2"
 	"strconv"
 	"testing"
@@ -49,10 +50,13 @@ func againstGCM(t testing.TB, k *vaesKey, g cipher.AEAD, n, aadLen int, r *rand.
 	nonce, aad, text := testBytes(12, r.Uint64()>>8), testBytes(aadLen, r.Uint64()>>8), testBytes(n, r.Uint64()>>8)
 	want := g.Seal(nil, nonce, text, aad)
 
-	var j0, aadBlock, tag [16]byte
-	copy(j0[:], nonce)
-	j0[15] = 1
-	copy(aadBlock[:], aad)
+	le := binary.LittleEndian
+	j0 := append(bytes.Clone(nonce), 0, 0, 0, 1)
+	aadBlock := append(bytes.Clone(aad), make([]byte, 16-aadLen)...)
+	run := func(f func(*vaesKey, *byte, *byte, int, uint64, uint64, uint64, uint64, int) (uint64, uint64), dst, src *byte) []byte {
+		lo, hi := f(k, dst, src, n, le.Uint64(j0), le.Uint64(j0[8:]), le.Uint64(aadBlock), le.Uint64(aadBlock[8:]), aadLen*8)
+		return le.AppendUint64(le.AppendUint64(nil, lo), hi)
+	}
 	const guard = 64
 	at := guard + r.IntN(64)
 	buf := bytes.Repeat([]byte{0xee}, at+n+guard)
@@ -61,17 +65,16 @@ func againstGCM(t testing.TB, k *vaesKey, g cipher.AEAD, n, aadLen int, r *rand.
 		copy(buf[at:], text)
 		src = buf[at:]
 	}
-	vaesSeal(k, &buf[at], &src[0], n, &j0, &aadBlock, aadLen*8, &tag)
-	if got := append(bytes.Clone(buf[at:at+n]), tag[:]...); !bytes.Equal(got, want) {
+	tag := run(vaesSeal, &buf[at], &src[0])
+	if got := append(bytes.Clone(buf[at:at+n]), tag...); !bytes.Equal(got, want) {
 		t.Fatalf("seal of %d bytes:\n%x, want\n%x", n, got, want)
 	}
 	src = append(want[:n:n], 0)
 	if r.IntN(2) == 0 {
 		src = buf[at:]
 	}
-	tag = [16]byte{}
-	vaesOpen(k, &buf[at], &src[0], n, &j0, &aadBlock, aadLen*8, &tag)
-	if !bytes.Equal(buf[at:at+n], text[:n]) || !bytes.Equal(tag[:], want[n:]) {
+	tag = run(vaesOpen, &buf[at], &src[0])
+	if !bytes.Equal(buf[at:at+n], text[:n]) || !bytes.Equal(tag, want[n:]) {
 		t.Fatalf("open of %d bytes: tag %x, want %x; text right: %v", n, tag, want[n:], bytes.Equal(buf[at:at+n], text[:n]))
 	}
 	for i, c := range buf {
@@ -121,13 +124,13 @@ func FuzzVAES(f *testing.F) {
 func BenchmarkVAES(b *testing.B) {
 	skipWithoutVAES(b)
 	k := newVAESKey(make([]byte, 16))
-	var j0, aad, tag [16]byte
+	var first [16]byte
 	for _, n := range []int{16, 68, 1404, 16388} {
 		buf, src := make([]byte, n), make([]byte, n)
 		for name, f := range map[string]func(){
-			"seal": func() { vaesSeal(k, &buf[0], &src[0], n, &j0, &aad, 64, &tag) },
-			"open": func() { vaesOpen(k, &buf[0], &src[0], n, &j0, &aad, 64, &tag) },
-			"ctr":  func() { vaesCTR(k, &buf[0], &src[0], n, &j0) },
+			"seal": func() { vaesSeal(k, &buf[0], &src[0], n, 1, 2, 3, 0, 64) },
+			"open": func() { vaesOpen(k, &buf[0], &src[0], n, 1, 2, 3, 0, 64) },
+			"ctr":  func() { vaesCTR(k, &buf[0], &src[0], n, &first) },
 		} {
 			b.Run(name+"/"+strconv.Itoa(n), func(b *testing.B) {
 				b.SetBytes(int64(n))
