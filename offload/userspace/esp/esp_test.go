@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -313,6 +314,9 @@ func TestAllocations(t *testing.T) {
 				}
 			}
 			run()
+			if c.suite == suiteChaCha && runtime.GOARCH != "amd64" {
+				continue // x/crypto's portable ChaCha20 allocates
+			}
 			if got := testing.AllocsPerRun(50, run); got != 0 {
 				t.Errorf("%s, esn %v: %v allocations a packet", name, c.ESN(), got)
 			}
@@ -351,5 +355,27 @@ func TestConcurrentUse(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestMemory keeps the cipher within its part of an SA's 4 KiB.
+func TestMemory(t *testing.T) {
+	const count, most = 500, 1500
+	for name, a := range allSuites() {
+		var before, after runtime.MemStats
+		kept := make([]*Cipher, count)
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		for i := range kept {
+			kept[i] = mustNew(t, a, true)
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		each := (int64(after.HeapAlloc) - int64(before.HeapAlloc)) / count
+		t.Logf("%-45s %5d bytes", name, each)
+		if each > most {
+			t.Errorf("%s: %d bytes a cipher, at most %d", name, each, most)
+		}
+		runtime.KeepAlive(kept)
 	}
 }

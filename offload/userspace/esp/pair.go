@@ -13,6 +13,8 @@ func newPairTransform(d *algorithm, key []byte, m *mac, vaes bool) (transform, e
 		return &null{m}, nil
 	case d.suite == suiteCTR && vaes:
 		return newVAESCTR(m, key), nil
+	case vaes:
+		return newVAESCBC(m, key), nil
 	}
 	b, err := aes.NewCipher(key)
 	if err != nil {

@@ -1,6 +1,7 @@
 package esp
 
 import (
+	"crypto/aes"
 	"encoding/binary"
 	"math/bits"
 )
@@ -65,7 +66,7 @@ func (t *vaesGCM) open(c *Cipher, out, pkt []byte, hi uint32, _ *Scratch) bool {
 // vaesCTRMode is RFC 3686 on the same processors.
 type vaesCTRMode struct {
 	m *mac
-	k vaesKey
+	k vaesRounds
 }
 
 func newVAESCTR(m *mac, key []byte) *vaesCTRMode {
@@ -91,4 +92,31 @@ func (t *vaesCTRMode) xor(c *Cipher, out, in, pkt []byte, s *Scratch) {
 	c.nonce(pkt, s)
 	s.nonce[12], s.nonce[13], s.nonce[14], s.nonce[15] = 0, 0, 0, 1
 	vaesCTR(&t.k, &out[0], &in[0], len(in), &s.nonce)
+}
+
+// vaesCBC is RFC 3602 on the same processors.
+type vaesCBC struct {
+	m        *mac
+	enc, dec vaesRounds
+}
+
+func newVAESCBC(m *mac, key []byte) *vaesCBC {
+	t := &vaesCBC{m: m}
+	t.enc.expand(key)
+	t.dec.invert(&t.enc)
+	return t
+}
+
+func (t *vaesCBC) seal(c *Cipher, pkt, text []byte, hi uint32, s *Scratch) {
+	iv := (*[aes.BlockSize]byte)(pkt[headerLen:])
+	vaesCBCSeal(&t.enc, &pkt[c.Headroom()], &text[0], len(text), iv)
+	t.m.seal(c, pkt, hi, s)
+}
+
+func (t *vaesCBC) open(c *Cipher, out, pkt []byte, hi uint32, s *Scratch) bool {
+	if !t.m.verify(c, pkt, hi, s) {
+		return false
+	}
+	vaesCBCOpen(&t.dec, &out[0], &pkt[c.Headroom()], len(out))
+	return true
 }

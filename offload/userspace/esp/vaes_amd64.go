@@ -16,15 +16,19 @@ func haveVAES() bool {
 		x.HasAVX512VAES && x.HasAVX512VPCLMULQDQ && x.HasAES && x.HasPCLMULQDQ && x.HasBMI2
 }
 
-// vaesKey is an expanded AES key with powers of the GHASH key. The assembly
-// knows its layout.
+// vaesRounds is an expanded AES key. The assembly knows its layout.
+type vaesRounds struct {
+	rounds [15][16]byte
+	nr     int // rounds: 10, 12 or 14
+}
+
+// vaesKey is a GCM key. The assembly knows its layout.
 type vaesKey struct {
 	// powers are H^17 down to H^1, bytes reversed, shifted left by one: for
 	// sixteen blocks, the last in part, and the block of lengths. The assembly
 	// reads up to 48 bytes past H^1, and multiplies them by zero.
 	powers [17][16]byte
-	rounds [15][16]byte
-	nr     int // rounds: 10, 12 or 14
+	vaesRounds
 }
 
 // vaesSeal encrypts n bytes from src to dst and returns the whole tag. j0 is
@@ -44,7 +48,21 @@ func vaesOpen(k *vaesKey, dst, src *byte, n int, j0Lo, j0Hi, aadLo, aadHi uint64
 // vaesCTR adds the key stream that starts at the counter block first.
 //
 //go:noescape
-func vaesCTR(k *vaesKey, dst, src *byte, n int, first *[16]byte)
+func vaesCTR(k *vaesRounds, dst, src *byte, n int, first *[16]byte)
+
+// vaesCBCSeal encrypts n bytes, whole blocks, at least one.
+//
+//go:noescape
+func vaesCBCSeal(k *vaesRounds, dst, src *byte, n int, iv *[16]byte)
+
+// vaesCBCOpen decrypts n bytes, whole blocks. k is from invert. The IV lies in
+// the 16 bytes before src.
+//
+//go:noescape
+func vaesCBCOpen(k *vaesRounds, dst, src *byte, n int)
+
+//go:noescape
+func vaesInverse(dst, src *[16]byte)
 
 func vaesSubWord(w uint32) uint32
 
@@ -52,7 +70,7 @@ func vaesSubWord(w uint32) uint32
 func vaesMul(dst, a, b *[16]byte)
 
 // expand is the key schedule of FIPS 197 section 5.2.
-func (k *vaesKey) expand(key []byte) {
+func (k *vaesRounds) expand(key []byte) {
 	nk := len(key) / 4
 	k.nr = nk + 6
 	var w [60]uint32
@@ -78,11 +96,21 @@ func (k *vaesKey) expand(key []byte) {
 	}
 }
 
+// invert makes k the key that decrypts what e encrypts (the equivalent inverse
+// cipher, FIPS 197 section 5.3.5).
+func (k *vaesRounds) invert(e *vaesRounds) {
+	k.nr = e.nr
+	k.rounds[0], k.rounds[e.nr] = e.rounds[e.nr], e.rounds[0]
+	for i := 1; i < e.nr; i++ {
+		vaesInverse(&k.rounds[i], &e.rounds[e.nr-i])
+	}
+}
+
 // hashKey derives H from the round keys and computes its powers.
 func (k *vaesKey) hashKey() {
 	var zero, h [16]byte
 	defer clear(h[:])
-	vaesCTR(k, &h[0], &zero[0], len(h), &zero)
+	vaesCTR(&k.vaesRounds, &h[0], &zero[0], len(h), &zero)
 	hi, lo := binary.BigEndian.Uint64(h[:]), binary.BigEndian.Uint64(h[8:])
 	carry := hi >> 63
 	hi, lo = hi<<1|lo>>63, lo<<1

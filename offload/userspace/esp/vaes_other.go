@@ -4,10 +4,14 @@ package esp
 
 func haveVAES() bool { return false }
 
-// vaesKey is never used where there is no assembly.
-type vaesKey struct{}
+// vaesRounds and vaesKey are never used where there is no assembly.
+type vaesRounds struct{}
 
-func (k *vaesKey) expand([]byte) {}
+type vaesKey struct{ vaesRounds }
+
+func (k *vaesRounds) expand([]byte) {}
+
+func (k *vaesRounds) invert(*vaesRounds) {}
 
 func (k *vaesKey) hashKey() {}
 
@@ -19,4 +23,8 @@ func vaesOpen(*vaesKey, *byte, *byte, int, uint64, uint64, uint64, uint64, int) 
 	return 0, 0
 }
 
-func vaesCTR(*vaesKey, *byte, *byte, int, *[16]byte) {}
+func vaesCTR(*vaesRounds, *byte, *byte, int, *[16]byte) {}
+
+func vaesCBCSeal(*vaesRounds, *byte, *byte, int, *[16]byte) {}
+
+func vaesCBCOpen(*vaesRounds, *byte, *byte, int) {}

@@ -89,7 +89,7 @@ func TestVAESCTR(t *testing.T) {
 	skipWithoutVAES(t)
 	for _, keyLen := range []int{16, 24, 32} {
 		key := testBytes(keyLen, 4)
-		k := newVAESKey(key)
+		k := &newVAESKey(key).vaesRounds
 		b, _ := aes.NewCipher(key)
 		for n := 1; n < 2049; n++ {
 			text, iv := testBytes(n, uint64(n)), testBytes(16, uint64(n)+9)
@@ -100,6 +100,34 @@ func TestVAESCTR(t *testing.T) {
 			vaesCTR(k, &got[0], &text[0], n, (*[16]byte)(iv))
 			if !bytes.Equal(got, want) {
 				t.Fatalf("%d bytes: %x, want %x", n, got, want)
+			}
+		}
+	}
+}
+
+// TestVAESCBC compares both directions with the standard library.
+func TestVAESCBC(t *testing.T) {
+	skipWithoutVAES(t)
+	for _, keyLen := range []int{16, 24, 32} {
+		key := testBytes(keyLen, 5)
+		var enc, dec vaesRounds
+		enc.expand(key)
+		dec.invert(&enc)
+		b, _ := aes.NewCipher(key)
+		for n := 16; n <= 2048; n += 16 {
+			text, iv := testBytes(n, uint64(n)), [16]byte(testBytes(16, uint64(n)+9))
+			want := make([]byte, n)
+			cipher.NewCBCEncrypter(b, iv[:]).CryptBlocks(want, text)
+			buf := append(append(iv[:], text...), "guard"...)
+			vaesCBCSeal(&enc, &buf[16], &buf[16], n, &iv)
+			if !bytes.Equal(buf[16:16+n], want) || string(buf[16+n:]) != "guard" {
+				t.Fatalf("seal of %d bytes: %x, want %x", n, buf, want)
+			}
+			apart := append(make([]byte, n), "guard"...)
+			vaesCBCOpen(&dec, &apart[0], &buf[16], n)
+			vaesCBCOpen(&dec, &buf[16], &buf[16], n)
+			if !bytes.Equal(buf[16:16+n], text) || !bytes.Equal(apart[:n], text) || string(buf[16+n:]) != "guard" || string(apart[n:]) != "guard" {
+				t.Fatalf("open of %d bytes: %x and %x, want %x", n, buf, apart, text)
 			}
 		}
 	}
@@ -130,7 +158,7 @@ func BenchmarkVAES(b *testing.B) {
 		for name, f := range map[string]func(){
 			"seal": func() { vaesSeal(k, &buf[0], &src[0], n, 1, 2, 3, 0, 64) },
 			"open": func() { vaesOpen(k, &buf[0], &src[0], n, 1, 2, 3, 0, 64) },
-			"ctr":  func() { vaesCTR(k, &buf[0], &src[0], n, &first) },
+			"ctr":  func() { vaesCTR(&k.vaesRounds, &buf[0], &src[0], n, &first) },
 		} {
 			b.Run(name+"/"+strconv.Itoa(n), func(b *testing.B) {
 				b.SetBytes(int64(n))

@@ -1,23 +1,9 @@
 //go:build !purego
 
 #include "textflag.h"
+#include "vaes_amd64.h"
 
-// AES-GCM and AES-CTR with VAES and VPCLMULQDQ on 512-bit registers, written
-// for this package. Registers throughout:
-//
-//	Z0-Z3    counter blocks, key stream, ciphertext
-//	Z4-Z6    the product being summed: low, middle, high
-//	Z7-Z9    temporaries, also Z31
-//	Z10      next four counter blocks, bytes reversed
-//	Z11      shuffle that reverses the bytes of each block
-//	Z12      1 and 0xc2<<56: the polynomial of GHASH, bits reflected
-//	Z13      4 in the lowest 32 bits of each lane
-//	X14      GHASH so far; the lanes above are zero
-//	X15      the encrypted first counter block, for the tag
-//	Z16-Z25  round keys 0 to 9
-//	Z26      the last round key
-//	Z27-Z30  round keys 10 to 13, as far as there are
-//	AX key, SI source, DI destination, CX bytes left, R8 rounds
+// AES-GCM with VAES and VPCLMULQDQ.
 //
 // GHASH multiplies bit-reflected operands, one of which (the power of H) was
 // shifted left by one when the key was made; Montgomery-like reduction then
@@ -26,27 +12,9 @@
 // Sixteen blocks share a reduction; the processor overlaps the multiplications
 // of one sixteen with the AES rounds of the next.
 
-DATA reverse<>+0x00(SB)/8, $0x08090a0b0c0d0e0f
-DATA reverse<>+0x08(SB)/8, $0x0001020304050607
-GLOBL reverse<>(SB), RODATA|NOPTR, $16
-
 DATA poly<>+0x00(SB)/8, $0x0000000000000001
 DATA poly<>+0x08(SB)/8, $0xc200000000000000
 GLOBL poly<>(SB), RODATA|NOPTR, $16
-
-DATA four<>+0x00(SB)/8, $4
-DATA four<>+0x08(SB)/8, $0
-GLOBL four<>(SB), RODATA|NOPTR, $16
-
-DATA firstFour<>+0x00(SB)/8, $0
-DATA firstFour<>+0x08(SB)/8, $0
-DATA firstFour<>+0x10(SB)/8, $1
-DATA firstFour<>+0x18(SB)/8, $0
-DATA firstFour<>+0x20(SB)/8, $2
-DATA firstFour<>+0x28(SB)/8, $0
-DATA firstFour<>+0x30(SB)/8, $3
-DATA firstFour<>+0x38(SB)/8, $0
-GLOBL firstFour<>(SB), RODATA|NOPTR, $64
 
 DATA nextFour<>+0x00(SB)/8, $1
 DATA nextFour<>+0x08(SB)/8, $0
@@ -58,109 +26,10 @@ DATA nextFour<>+0x30(SB)/8, $4
 DATA nextFour<>+0x38(SB)/8, $0
 GLOBL nextFour<>(SB), RODATA|NOPTR, $64
 
-// Offsets in vaesKey.
+// Offsets in vaesKey, in which vaesRounds comes last.
 #define POWERS 16 // of H^16
 #define H1 256
 #define ROUNDS 272
-#define NR 512
-
-#define CONSTANTS \
-	VBROADCASTI32X4 reverse<>(SB), Z11; \
-	VBROADCASTI32X4 four<>(SB), Z13
-
-#define ROUNDKEYS \
-	VBROADCASTI32X4 (ROUNDS+0*16)(AX), Z16; \
-	VBROADCASTI32X4 (ROUNDS+1*16)(AX), Z17; \
-	VBROADCASTI32X4 (ROUNDS+2*16)(AX), Z18; \
-	VBROADCASTI32X4 (ROUNDS+3*16)(AX), Z19; \
-	VBROADCASTI32X4 (ROUNDS+4*16)(AX), Z20; \
-	VBROADCASTI32X4 (ROUNDS+5*16)(AX), Z21; \
-	VBROADCASTI32X4 (ROUNDS+6*16)(AX), Z22; \
-	VBROADCASTI32X4 (ROUNDS+7*16)(AX), Z23; \
-	VBROADCASTI32X4 (ROUNDS+8*16)(AX), Z24; \
-	VBROADCASTI32X4 (ROUNDS+9*16)(AX), Z25; \
-	VBROADCASTI32X4 (ROUNDS+10*16)(AX), Z27; \
-	VBROADCASTI32X4 (ROUNDS+11*16)(AX), Z28; \
-	VBROADCASTI32X4 (ROUNDS+12*16)(AX), Z29; \
-	VBROADCASTI32X4 (ROUNDS+13*16)(AX), Z30; \
-	MOVQ NR(AX), R8; \
-	MOVQ R8, R9; \
-	SHLQ $4, R9; \
-	VBROADCASTI32X4 ROUNDS(AX)(R9*1), Z26
-
-#define ROUND4(k) \
-	VAESENC k, Z0, Z0; \
-	VAESENC k, Z1, Z1; \
-	VAESENC k, Z2, Z2; \
-	VAESENC k, Z3, Z3
-
-// COUNTERS4 makes sixteen counter blocks, whitened by round key 0.
-#define COUNTERS4 \
-	VPSHUFB Z11, Z10, Z0; \
-	VPADDD Z13, Z10, Z10; \
-	VPSHUFB Z11, Z10, Z1; \
-	VPADDD Z13, Z10, Z10; \
-	VPSHUFB Z11, Z10, Z2; \
-	VPADDD Z13, Z10, Z10; \
-	VPSHUFB Z11, Z10, Z3; \
-	VPADDD Z13, Z10, Z10; \
-	VPXORQ Z16, Z0, Z0; \
-	VPXORQ Z16, Z1, Z1; \
-	VPXORQ Z16, Z2, Z2; \
-	VPXORQ Z16, Z3, Z3
-
-// AES4 and AES1 encrypt Z0-Z3 and Z0; they jump to the labels given.
-#define AES4(last) \
-	ROUND4(Z17); \
-	ROUND4(Z18); \
-	ROUND4(Z19); \
-	ROUND4(Z20); \
-	ROUND4(Z21); \
-	ROUND4(Z22); \
-	ROUND4(Z23); \
-	ROUND4(Z24); \
-	ROUND4(Z25); \
-	CMPQ R8, $12; \
-	JB last; \
-	ROUND4(Z27); \
-	ROUND4(Z28); \
-	JE last; \
-	ROUND4(Z29); \
-	ROUND4(Z30); \
-last: \
-	VAESENCLAST Z26, Z0, Z0; \
-	VAESENCLAST Z26, Z1, Z1; \
-	VAESENCLAST Z26, Z2, Z2; \
-	VAESENCLAST Z26, Z3, Z3
-
-#define AES1(last) \
-	VPSHUFB Z11, Z10, Z0; \
-	VPADDD Z13, Z10, Z10; \
-	VPXORQ Z16, Z0, Z0; \
-	VAESENC Z17, Z0, Z0; \
-	VAESENC Z18, Z0, Z0; \
-	VAESENC Z19, Z0, Z0; \
-	VAESENC Z20, Z0, Z0; \
-	VAESENC Z21, Z0, Z0; \
-	VAESENC Z22, Z0, Z0; \
-	VAESENC Z23, Z0, Z0; \
-	VAESENC Z24, Z0, Z0; \
-	VAESENC Z25, Z0, Z0; \
-	CMPQ R8, $12; \
-	JB last; \
-	VAESENC Z27, Z0, Z0; \
-	VAESENC Z28, Z0, Z0; \
-	JE last; \
-	VAESENC Z29, Z0, Z0; \
-	VAESENC Z30, Z0, Z0; \
-last: \
-	VAESENCLAST Z26, Z0, Z0
-
-// MASK sets K1 to the bytes that are left, at most 64.
-#define MASK \
-	MOVQ $-1, DX; \
-	BZHIQ CX, DX, DX; \
-	KMOVQ DX, K1
 
 // MUL starts the sum of products with z by the powers at p.
 #define MUL(p, z) \
@@ -208,17 +77,6 @@ last: \
 	MULADD((POWERS+0)(AX), Z0); \
 	REDUCE; \
 	FOLD
-
-// SEALSTORE adds the key stream in Z0-Z3 to the text.
-#define SEALSTORE \
-	VPXORQ    0(SI), Z0, Z0; \
-	VPXORQ    64(SI), Z1, Z1; \
-	VPXORQ    128(SI), Z2, Z2; \
-	VPXORQ    192(SI), Z3, Z3; \
-	VMOVDQU64 Z0, 0(DI); \
-	VMOVDQU64 Z1, 64(DI); \
-	VMOVDQU64 Z2, 128(DI); \
-	VMOVDQU64 Z3, 192(DI)
 
 // SEALHASH hashes the sixteen blocks before DI.
 #define SEALHASH \
@@ -315,7 +173,7 @@ TEXT ·vaesSeal(SB), NOSPLIT, $0-88
 	MOVQ aadBits+64(FP), R13
 	LEAQ (CX*8), R10
 	CONSTANTS
-	ROUNDKEYS
+	ROUNDKEYS(ROUNDS)
 	GCMSTART(sealStart)
 	CMPQ CX, $256
 	JB   sealTail
@@ -381,7 +239,7 @@ TEXT ·vaesOpen(SB), NOSPLIT, $0-88
 	MOVQ aadBits+64(FP), R13
 	LEAQ (CX*8), R10
 	CONSTANTS
-	ROUNDKEYS
+	ROUNDKEYS(ROUNDS)
 	GCMSTART(openStart)
 	CMPQ CX, $256
 	JB   openTail
@@ -438,64 +296,6 @@ openTag:
 	VMOVQ X14, tagLo+72(FP)
 	VPEXTRQ $1, X14, tagHi+80(FP)
 	VZEROUPPER
-	RET
-
-// func vaesCTR(k *vaesKey, dst, src *byte, n int, first *[16]byte)
-TEXT ·vaesCTR(SB), NOSPLIT, $0-40
-	MOVQ k+0(FP), AX
-	MOVQ dst+8(FP), DI
-	MOVQ src+16(FP), SI
-	MOVQ n+24(FP), CX
-	MOVQ first+32(FP), R11
-	CONSTANTS
-	ROUNDKEYS
-	VBROADCASTI32X4 (R11), Z10
-	VPSHUFB         Z11, Z10, Z10
-	VPADDD          firstFour<>(SB), Z10, Z10
-	CMPQ            CX, $256
-	JB              ctrTail
-
-ctrLoop:
-	COUNTERS4
-	AES4(ctrLoopLast)
-	SEALSTORE
-	ADDQ $256, SI
-	ADDQ $256, DI
-	SUBQ $256, CX
-	CMPQ CX, $256
-	JAE  ctrLoop
-
-ctrTail:
-	TESTQ CX, CX
-	JZ    ctrDone
-
-ctrTailLoop:
-	MASK
-	AES1(ctrTailLast)
-	VMOVDQU8.Z (SI), K1, Z7
-	VPXORQ     Z7, Z0, Z0
-	VMOVDQU8   Z0, K1, (DI)
-	ADDQ       $64, SI
-	ADDQ       $64, DI
-	SUBQ       $64, CX
-	JA         ctrTailLoop
-
-ctrDone:
-	VZEROUPPER
-	RET
-
-// func vaesSubWord(w uint32) uint32
-//
-// The last round of AES on a block of four equal columns, with a round key of
-// zero, is the S-box on each byte: rows shift onto equal bytes.
-TEXT ·vaesSubWord(SB), NOSPLIT, $0-12
-	MOVL         w+0(FP), AX
-	VMOVD        AX, X0
-	VPSHUFD      $0, X0, X0
-	VPXOR        X1, X1, X1
-	VAESENCLAST  X1, X0, X0
-	VMOVD        X0, AX
-	MOVL         AX, ret+8(FP)
 	RET
 
 // func vaesMul(dst, a, b *[16]byte)
