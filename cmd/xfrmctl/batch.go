@@ -64,7 +64,7 @@ func (e *env) batch(name string) error {
 // is one of reading, not of a line.
 func (b *batchRun) run() error {
 	for {
-		if b.pendingLen() > 0 && !b.r.ready() && wouldBlock(b.src) && !b.flush() {
+		if !b.r.ready() && wouldBlock(b.src) && !b.pause() {
 			return nil
 		}
 		if b.pendingLen() == 0 { // nothing refers to earlier commands and their words
@@ -150,6 +150,18 @@ func (b *batchRun) add(cmd *ipxfrm.Command, line int) bool {
 		return true
 	}
 	return b.flush()
+}
+
+// pause does what must not wait for whoever writes to standard input: commands
+// that are pending, and output that they may be waiting for.
+func (b *batchRun) pause() bool {
+	if !b.flush() {
+		return false
+	}
+	if err := b.e.stdout.Flush(); err != nil {
+		return b.fail(b.last, err)
+	}
+	return true
 }
 
 func (b *batchRun) pendingLen() int { return len(b.lines) }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -168,5 +170,35 @@ func TestBatchSlowWriter(t *testing.T) {
 	_ = w.Close()
 	if got := <-done; got != (result{}) {
 		t.Errorf("%+v", got)
+	}
+}
+
+// A writer that waits for an answer before it sends more gets it.
+func TestBatchAnswersSlowWriter(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	answers, out := io.Pipe()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	code := make(chan int, 1)
+	go func() {
+		code <- testEnv(ctx, newFakeKernel(), r, out, io.Discard).main([]string{"-b", "-"})
+		out.Close()
+	}()
+	lines := bufio.NewReader(answers)
+	for i := range 2 {
+		if _, err := io.WriteString(w, lineSA(i+1)+"state count\n"); err != nil {
+			t.Fatal(err)
+		}
+		if line, err := lines.ReadString('\n'); !strings.Contains(line, "SAD count") {
+			t.Fatalf("%q, %v", line, err)
+		}
+	}
+	_ = w.Close()
+	if c := <-code; c != 0 {
+		t.Errorf("exit code %d", c)
 	}
 }
