@@ -38,17 +38,22 @@ type stream struct {
 	refused  atomic.Uint64
 }
 
-// pace is the time between two datagrams of a stream.
-const pace = 300 * time.Microsecond
+// A stream sends burst datagrams each pace, at best.
+const (
+	pace  = 300 * time.Microsecond
+	burst = 4
+)
 
 func (s *stream) send(stop *atomic.Bool) {
 	b := make([]byte, 400)
 	for !stop.Load() {
-		binary.NativeEndian.PutUint64(b, s.sent)
-		if err := s.from.send(b); err != nil {
-			s.refused.Add(1)
+		for range burst {
+			binary.NativeEndian.PutUint64(b, s.sent)
+			if err := s.from.send(b); err != nil {
+				s.refused.Add(1)
+			}
+			s.sent++
 		}
-		s.sent++
 		time.Sleep(pace)
 	}
 }
