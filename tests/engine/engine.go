@@ -6,7 +6,6 @@ package engine
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -164,18 +163,4 @@ func (e *Engine) Batch(t testing.TB, lines string) {
 	if _, err := e.Run(lines, "--quiet", "-b", "-"); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// Stats returns what `xfrmctl esp stats -j` prints.
-func (e *Engine) Stats(t testing.TB) map[string]any {
-	t.Helper()
-	out, err := e.run("", e.command([]string{"esp", "stats", "-j"}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := map[string]any{}
-	if err := json.Unmarshal([]byte(out), &m); err != nil {
-		t.Fatalf("esp stats: %v in %q", err, out)
-	}
-	return m
 }

@@ -1,0 +1,81 @@
+package hostile_test
+
+import (
+	"errors"
+	"net/netip"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/xfrmctl/xfrmctl/tests/engine"
+	"github.com/xfrmctl/xfrmctl/tests/sandbox"
+)
+
+// A sender sends ESP to side B, plain or in UDP.
+type sender struct{ fd int }
+
+func newSender(t *testing.T, ns *sandbox.NS, x *engine.Tunnel) *sender {
+	t.Helper()
+	s := &sender{}
+	err := ns.Do(func() (err error) {
+		kind, proto := unix.SOCK_RAW, unix.IPPROTO_ESP
+		own, to := &unix.SockaddrInet4{}, &unix.SockaddrInet4{Addr: netip.MustParseAddr(sandbox.B4).As4()}
+		if x.UDP {
+			kind, proto, own.Port, to.Port = unix.SOCK_DGRAM, unix.IPPROTO_UDP, engine.Port, engine.Port
+		}
+		if s.fd, err = unix.Socket(unix.AF_INET, kind|unix.SOCK_CLOEXEC, proto); err != nil {
+			return err
+		}
+		return errors.Join(unix.Bind(s.fd, own), unix.Connect(s.fd, to))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(s.fd) })
+	return s
+}
+
+// put sends one packet. What the network refuses for the moment is tried again.
+func (s *sender) put(b []byte) error {
+	for {
+		_, err := unix.Write(s.fd, b)
+		if errors.Is(err, unix.ECONNREFUSED) || errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.EINTR) {
+			continue
+		}
+		return err
+	}
+}
+
+// settle waits until the engine has worked off what it received.
+func settle(t *testing.T, b *engine.Engine) *engine.Stats {
+	t.Helper()
+	last := b.Stats(t)
+	for range 100 {
+		time.Sleep(100 * time.Millisecond)
+		now := b.Stats(t)
+		if now.Law == last.Law {
+			return now
+		}
+		last = now
+	}
+	t.Fatal("the counters do not come to rest")
+	return nil
+}
+
+// alive checks that a good packet still gets through.
+func alive(t *testing.T, b *engine.Engine, a *attacker, s *sender) {
+	t.Helper()
+	before := b.Stats(t).Law.InnerDelivered
+	for range 100 {
+		// the window may have been pushed far ahead by packets that were right
+		if err := s.put(a.good()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Millisecond)
+		if b.Stats(t).Law.InnerDelivered > before {
+			return
+		}
+	}
+	t.Error("a good packet no longer gets through")
+}
