@@ -78,7 +78,8 @@ func restrict(t *testing.T) {
 
 // recipes is what there is to measure.
 func recipes() []recipe {
-	return []recipe{{"wireguard-go", wireguard}, {"kernel-libipsec", libipsec}, {"veth", wire}}
+	return []recipe{{"engine-udp", engineUDP}, {"engine-plain", enginePlain}, {"wireguard-go", wireguard},
+		{"kernel-libipsec", libipsec}, {"engine-copy", engineCopy}, {"veth", wire}}
 }
 
 func TestSideBySide(t *testing.T) {

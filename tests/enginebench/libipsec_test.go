@@ -10,6 +10,8 @@ import (
 	"github.com/xfrmctl/xfrmctl/tests/sandbox"
 )
 
+const libipsecName = "strongSwan kernel-libipsec"
+
 // strongswanPackages hold charon, its kernel-libipsec plugin, what they need,
 // and swanctl. They are unpacked, not installed.
 var strongswanPackages = []string{"libstrongswan", "strongswan-libcharon", "libstrongswan-standard-plugins",
@@ -93,7 +95,7 @@ exec "$@"
 // libipsec sets up charon with kernel-libipsec on both sides. It uses IKE and,
 // always, UDP encapsulation.
 func libipsec(t *testing.T) *peer {
-	p := &peer{name: "strongSwan kernel-libipsec"}
+	p := &peer{name: libipsecName}
 	root, version, err := fetchStrongswan(t)
 	if err != nil {
 		p.notes = err.Error()

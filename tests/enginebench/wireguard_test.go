@@ -15,6 +15,8 @@ import (
 	"github.com/xfrmctl/xfrmctl/tests/sandbox"
 )
 
+const wireguardName = "wireguard-go"
+
 // wireguardVersion is main of wireguard-go as the Go module proxy knows it.
 const wireguardVersion = "v0.0.0-20260522210424-ecfc5a8d5446"
 
@@ -39,7 +41,7 @@ func buildWireguard(t *testing.T) (string, error) {
 
 // wireguard sets up wireguard-go as it comes, at its own MTU of 1420.
 func wireguard(t *testing.T) *peer {
-	p := &peer{name: "wireguard-go", version: wireguardVersion}
+	p := &peer{name: wireguardName, version: wireguardVersion}
 	program, err := buildWireguard(t)
 	if err != nil {
 		p.notes = err.Error()

@@ -36,7 +36,7 @@ func TestHostilePackets(t *testing.T) {
 	for _, udp := range []bool{true, false} {
 		t.Run(map[bool]string{true: "in UDP", false: "plain"}[udp], func(t *testing.T) {
 			p := sandbox.NewPair(t)
-			b := engine.Start(t, p.B, "--forget-keys")
+			b := engine.Start(t, p.B)
 			x := engine.NewTunnel(0x1000, udp)
 			x.Attach(t, b, 1)
 			b.Batch(t, x.SAs()+x.Policies(1))

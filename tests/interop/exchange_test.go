@@ -19,7 +19,7 @@ import (
 const port = 7007
 
 // patience is how long a datagram may take.
-const patience = time.Second
+const patience = 3 * time.Second
 
 // content returns the bytes of a datagram: no two are alike.
 func content(size int, seed uint64) []byte {

@@ -113,7 +113,7 @@ func (c combination) batches(spi int, ids [2]int) [2]string {
 			if from == side {
 				dir = "out"
 			}
-			fmt.Fprintf(&b[side], "policy add %s if_id %d\n", c.policy(outer, from, dir), ids[side])
+			fmt.Fprintf(&b[side], "policy add %s if_id %d\n", c.policy(outer, from, dir, ids[side]), ids[side])
 		}
 	}
 	return [2]string{b[0].String(), b[1].String()}
@@ -157,16 +157,20 @@ func (c combination) selector(from int) string {
 	_, inner := c.form.addresses()
 	bits := map[byte]int{4: 32, 6: 128}[c.form.inner]
 	s := fmt.Sprintf("src %s/%d dst %s/%d", inner[from], bits, inner[1-from], bits)
-	if c.form.mode == "transport" {
-		// not all UDP, which is what encapsulated packets are, and not all of
-		// IPv6, or neighbour discovery would need itself
-		s += fmt.Sprintf(" proto udp sport %d dport %d", port, port)
-	}
 	return s
 }
 
-func (c combination) policy(outer [2]string, from int, dir string) string {
-	return fmt.Sprintf("%s dir %s tmpl src %s dst %s proto esp reqid 1 mode %s", c.selector(from), dir, outer[from], outer[1-from], c.form.mode)
+func (c combination) policy(outer [2]string, from int, dir string, ifID int) string {
+	selector := c.selector(from)
+	if c.form.mode == "transport" {
+		selector += " proto udp" // or neighbour discovery would need itself
+		if ifID == 0 {
+			// not what encapsulated packets are. Behind a device they are not
+			// seen, but fragments are, which have no ports
+			selector += fmt.Sprintf(" sport %d dport %d", port, port)
+		}
+	}
+	return fmt.Sprintf("%s dir %s tmpl src %s dst %s proto esp reqid 1 mode %s", selector, dir, outer[from], outer[1-from], c.form.mode)
 }
 
 func TestFreshKeys(t *testing.T) {

@@ -112,17 +112,25 @@ func (p *Plane) keyOf(c *netlinkx.SA) outer.Key {
 	if c.Encap != nil {
 		k.Port = c.Encap.SrcPort
 	}
-	if d := p.devices.Load().byIfID[c.IfID]; d != nil && c.IfID != 0 {
-		k.Device = d.config.Underlay
-	}
+	k.Device, _ = p.underlay(c)
 	return k
+}
+
+// underlay is the interface by which an SA's packets leave, and its index: that
+// of the SA's device; "" and 0 for what routing says.
+func (p *Plane) underlay(c *netlinkx.SA) (name string, index uint32) {
+	if d := p.devices.Load().byIfID[c.IfID]; d != nil && c.IfID != 0 {
+		return d.config.Underlay, d.config.UnderlayIndex
+	}
+	return "", 0
 }
 
 // refreshMTU finds out what fits on the way to the peer: the route's MTU, or
 // less if routers said so.
 func (p *Plane) refreshMTU(t *path) {
 	now := p.now()
-	mtu := p.routeMTU(t.conf.Dst, t.key.Mark)
+	_, device := p.underlay(t.conf)
+	mtu := p.routeMTU(t.conf.Dst, t.key.Mark, device)
 	learned, until := p.mtus.MTU(t.mtuKey(), now)
 	if learned != 0 && int(learned) < mtu {
 		mtu = int(learned)

@@ -58,7 +58,7 @@ type Plane struct {
 	epoch    atomic.Uint64 // changes when paths have to be made anew
 	mtus     *pmtu.Table
 	routes   *outer.Routes // nil in tests
-	routeMTU func(dst netip.Addr, mark uint32) int
+	routeMTU func(dst netip.Addr, mark, device uint32) int
 	stale    chan *path // paths whose MTU is to be refreshed
 
 	control sync.Mutex // devices come and go one after the other
@@ -96,7 +96,7 @@ func New(c Config) *Plane {
 	}
 	p.devices.Store(&deviceTable{byIfID: make(map[uint32]*Device)})
 	p.sockets.sets.Store(&map[outer.Key]*socketSet{})
-	p.routeMTU = func(netip.Addr, uint32) int { return 1500 }
+	p.routeMTU = func(netip.Addr, uint32, uint32) int { return 1500 }
 	for i := range c.Workers {
 		p.workers = append(p.workers, newWorker(p, i))
 	}

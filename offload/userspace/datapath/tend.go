@@ -43,8 +43,8 @@ func (p *Plane) startRoutes() error {
 		return err
 	}
 	p.routes = r
-	p.routeMTU = func(dst netip.Addr, mark uint32) int {
-		mtu, err := r.MTU(dst, mark)
+	p.routeMTU = func(dst netip.Addr, mark, device uint32) int {
+		mtu, err := r.MTU(dst, mark, device)
 		if err != nil || mtu < pmtu.MinIPv4 {
 			return 1500 // no route: nothing will be sent either
 		}

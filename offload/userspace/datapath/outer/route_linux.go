@@ -36,8 +36,11 @@ func (r *Routes) Close() error { return r.conn.Close() }
 
 // MTU returns the MTU of the route to a peer: its own if it has one, else that
 // of its interface. An MTU that the kernel learned from ICMP does not count.
-func (r *Routes) MTU(dst netip.Addr, mark uint32) (int, error) {
-	route, err := r.get(dst, mark)
+// device is the index of the interface that packets are bound to, or 0: the way
+// that they take is not that of others when the peer itself is routed into a
+// tunnel.
+func (r *Routes) MTU(dst netip.Addr, mark, device uint32) (int, error) {
+	route, err := r.get(dst, mark, device)
 	if err != nil {
 		return 0, fmt.Errorf("route to %s: %w", dst, err)
 	}
@@ -105,11 +108,14 @@ type route struct {
 }
 
 // get asks for the route to dst (RTM_GETROUTE).
-func (r *Routes) get(dst netip.Addr, mark uint32) (found route, err error) {
+func (r *Routes) get(dst netip.Addr, mark, device uint32) (found route, err error) {
 	ae := netlink.NewAttributeEncoder()
 	ae.Bytes(unix.RTA_DST, dst.AsSlice())
 	if mark != 0 {
 		ae.Uint32(unix.RTA_MARK, mark)
+	}
+	if device != 0 {
+		ae.Uint32(unix.RTA_OIF, device)
 	}
 	attrs, err := ae.Encode()
 	if err != nil {
