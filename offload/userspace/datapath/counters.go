@@ -98,6 +98,9 @@ func (s *Stats) MarshalJSON() ([]byte, error) {
 	return json.Marshal(m)
 }
 
+// carried is how many packets came, from both sides.
+func (s *Stats) carried() uint64 { return s.Own[InPackets] + s.Own[OutPackets] }
+
 // add adds the counters of t to s.
 func (s *Stats) add(t *Stats) {
 	for i, v := range t.Own {

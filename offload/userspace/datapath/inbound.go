@@ -79,6 +79,7 @@ func (s *socketSource) service(w *worker) bool {
 	for i := range n {
 		in.batch.Message(i, &in.message)
 		if s.key.Port == 0 {
+			w.single = true
 			w.arriveRaw(s.key.V6)
 		} else {
 			w.arriveUDP(s.key.V6)

@@ -20,6 +20,12 @@ type sourceState struct{ hot bool }
 // rounds is how many batches are carried before others are asked for.
 const rounds = 16
 
+const (
+	// busyPackets is what makes a time busy: more than a ping or a handshake.
+	busyPackets = 16
+	lingerTimes = 2
+)
+
 // worker is one packet thread. Except for what its mutex guards and its published
 // counters it is used by that thread only.
 type worker struct {
@@ -31,6 +37,9 @@ type worker struct {
 	hot     []source // may have something to do
 	now     time.Duration
 	table   *deviceTable
+
+	seen   uint64 // packets when it last waited
+	single bool   // plain ESP came since, packet by packet
 
 	out   outbound
 	in    inboundState
@@ -54,12 +63,13 @@ func newWorker(p *Plane, id int) *worker {
 // run is the thread. It ends by stop.
 func (w *worker) run() {
 	runtime.LockOSThread()
+	sharpenTimers()
 	defer close(w.done)
 	if w.plane.config.Enter != nil {
 		w.plane.config.Enter()
 	}
 	for {
-		w.poll.wait(w, len(w.hot) == 0)
+		w.next()
 		if w.obey() {
 			w.obey() // what came between the two
 			return
@@ -68,6 +78,22 @@ func (w *worker) run() {
 			w.round()
 		}
 		w.shown.set(&w.stats)
+	}
+}
+
+// next waits for something to do. After a busy time it lingers first: what
+// comes in the meantime needs no wake-up, which is what costs both sides most
+// when packets come one by one.
+func (w *worker) next() {
+	woken := w.poll.wait(w, false)
+	busy, single := w.stats.carried()-w.seen >= busyPackets, w.single
+	w.seen, w.single = w.stats.carried(), false
+	for i := 0; busy && i < lingerTimes && len(w.hot) == 0 && !woken; i++ {
+		linger(single)
+		woken = w.poll.wait(w, false)
+	}
+	if len(w.hot) == 0 && !woken {
+		w.poll.wait(w, true)
 	}
 }
 

@@ -149,6 +149,9 @@ func (s *Socket) ipOptions(c Config) error {
 		{unix.IPPROTO_IP, unix.IP_RECVTTL, 1},
 		{unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_PROBE},
 	}
+	if !c.V6 && c.Port == 0 { // all of it is in the IP header
+		options = options[len(options)-1:]
+	}
 	if c.V6 {
 		options = []option{
 			{unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1},

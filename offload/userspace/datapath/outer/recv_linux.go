@@ -51,9 +51,16 @@ func (s *Socket) Recv(b *Batch, most int) (int, error) {
 	if most == 0 || most > len(b.msgs) {
 		most = len(b.msgs)
 	}
+	header := s.key.Port == 0 && !s.key.V6
 	for i := range most {
 		h := &b.msgs[i].hdr
-		h.Namelen = unix.SizeofSockaddrInet6
+		if header { // nothing else is needed
+			h.Namelen, h.Name, h.Control = 0, nil, nil
+			h.SetControllen(0)
+			continue
+		}
+		h.Name, h.Namelen = (*byte)(unsafe.Pointer(&b.names[i])), unix.SizeofSockaddrInet6
+		h.Control = &b.control[i][0]
 		h.SetControllen(controlRoom)
 	}
 	b.v6 = s.key.V6
