@@ -83,7 +83,8 @@ func tail(b []byte) uint64 {
 	return w
 }
 
-// fold64 folds a sum of less than 2^48.
+// fold64 folds a sum of less than 2^48. Of words in the other byte order it
+// gives the sum in that order.
 func fold64(s uint64) uint16 {
 	s = s&0xffff + s>>16&0xffff + s>>32
 	s = s&0xffff + s>>16

@@ -58,7 +58,7 @@ func (l *layout) mergeable(pkt []byte) bool {
 		if l.l4 != ipv6Len {
 			return false
 		}
-	} else if l.l4 != ipv4Len || Sum(pkt[:ipv4Len]) != 0xffff {
+	} else if l.l4 != ipv4Len || !headerOK(pkt) {
 		return false
 	}
 	return l.proto == protoTCP || int(be.Uint16(pkt[l.l4+udpLength:])) == l.total-l.l4 && be.Uint16(pkt[l.l4+udpCsum:]) != 0
