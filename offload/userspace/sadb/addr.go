@@ -68,3 +68,9 @@ type want struct {
 	mode        netlinkx.Mode
 	proto       netlinkx.Proto
 }
+
+// is reports whether an SA of that configuration, whose destination was
+// compared already, is what is wanted.
+func (w *want) is(c *netlinkx.SA) bool {
+	return c.ReqID == w.reqID && c.IfID == w.ifID && c.Mode == w.mode && c.Proto == w.proto && c.Family == w.family && rawOf(c.Src) == w.src
+}

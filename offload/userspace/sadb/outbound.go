@@ -214,8 +214,8 @@ func (db *DB) look(s *search, w *want) {
 	for n := db.byWant.First(db.hashes.want(w)); n != nil; n = n.Next() {
 		sa := n.Item
 		c := sa.conf.Load()
-		if sa.dst != w.dst || !sa.matchesMark(s.mark) || c.Flags&netlinkx.FlagWildRecv != 0 ||
-			s.spi != 0 && s.spi != sa.SPI() || wantOf(c) != *w {
+		if sa.dst != w.dst || !sa.matchesMark(s.mark) || s.spi != 0 && s.spi != sa.SPI() ||
+			!w.is(c) || c.Flags&netlinkx.FlagWildRecv != 0 {
 			continue
 		}
 		s.consider(sa, c)

@@ -28,6 +28,14 @@ const (
 // time, also after it has been deleted: it then refuses. All methods are safe
 // for concurrent use.
 type SA struct {
+	// What lookups compare, in one line of the cache. Immutable once the SA can
+	// be found, but for the SPI, which a larval SA gets later.
+	dst    rawAddr
+	mark   netlinkx.Mark
+	spi    atomic.Uint32
+	family netlinkx.Family
+	proto  netlinkx.Proto
+
 	// conf is what is reported of the SA, counters aside. It is replaced as a
 	// whole and never changed.
 	conf atomic.Pointer[netlinkx.SA]
@@ -38,9 +46,6 @@ type SA struct {
 	db *DB
 
 	// Immutable once the SA can be found.
-	dst     rawAddr
-	spi     atomic.Uint32 // a larval SA gets it later
-	mark    netlinkx.Mark
 	cipher  *esp.Cipher // nil in larval SAs
 	counter IVCounter   // nil unless it is one of counter mode that may send
 	mayWrap bool

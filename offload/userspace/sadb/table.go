@@ -113,10 +113,7 @@ func drop[K comparable](m map[K][]*SA, k K, sa *SA) {
 func (db *DB) find(dst *rawAddr, spi netlinkx.SPI, proto netlinkx.Proto, family netlinkx.Family, mark uint32) *SA {
 	for n := db.bySPI.First(db.hashes.spi(dst, spi, proto)); n != nil; n = n.Next() {
 		sa := n.Item
-		if sa.SPI() != spi || sa.dst != *dst || !sa.matchesMark(mark) {
-			continue
-		}
-		if c := sa.conf.Load(); c.Proto == proto && c.Family == family {
+		if sa.SPI() == spi && sa.dst == *dst && sa.matchesMark(mark) && sa.proto == proto && sa.family == family {
 			return sa
 		}
 	}

@@ -1,12 +1,13 @@
 package classify
 
 import (
+	"math/bits"
 	"slices"
 	"sync/atomic"
 )
 
-// lengths are the lengths of prefix that are in use below a bin or a
-// destination, longest first: long ones tend to have the better priority.
+// lengths are the lengths of prefix that are in use below a bin, longest
+// first: long ones tend to have the better priority.
 type lengths struct{ list atomic.Pointer[[]*length] }
 
 // length is one of them.
@@ -36,9 +37,7 @@ func (ls *lengths) add(bits uint8, prio uint32, fresh bool) {
 		ls.list.Store(&next)
 		return
 	}
-	if now[i].best.Load() > prio {
-		now[i].best.Store(prio)
-	}
+	lower(&now[i].best, prio)
 	if fresh {
 		now[i].n++
 	}
@@ -54,4 +53,50 @@ func (ls *lengths) drop(bits uint8) {
 	}
 	next := slices.Delete(slices.Clone(now), i, i+1)
 	ls.list.Store(&next)
+}
+
+// lower makes v at most prio.
+func lower(v *atomic.Uint32, prio uint32) {
+	if v.Load() > prio {
+		v.Store(prio)
+	}
+}
+
+// lengthSet is a set of lengths of prefix, 0 to 128, that lies in one piece
+// beside what it belongs to: a lookup that gets there has it in its cache.
+type lengthSet struct {
+	words [3]atomic.Uint64
+	n     []lengthCount // the writer's
+}
+
+type lengthCount struct {
+	bits uint8
+	n    int32
+}
+
+func (s *lengthSet) add(b uint8) {
+	i := slices.IndexFunc(s.n, func(c lengthCount) bool { return c.bits == b })
+	if i < 0 {
+		s.n = append(s.n, lengthCount{bits: b})
+		i = len(s.n) - 1
+		s.words[b/64].Or(1 << (b % 64))
+	}
+	s.n[i].n++
+}
+
+func (s *lengthSet) drop(b uint8) {
+	i := slices.IndexFunc(s.n, func(c lengthCount) bool { return c.bits == b })
+	if s.n[i].n--; s.n[i].n == 0 {
+		s.n = slices.Delete(s.n, i, i+1)
+		s.words[b/64].And(^(uint64(1) << (b % 64)))
+	}
+}
+
+func (s *lengthSet) empty() bool { return len(s.n) == 0 }
+
+// takeLongest removes the longest length from a copy of a word of a set.
+func takeLongest(word *uint64, base uint8) uint8 {
+	b := uint8(63 - bits.LeadingZeros64(*word))
+	*word &^= 1 << b
+	return base + b
 }

@@ -11,26 +11,46 @@ import (
 // that the caller holds. Make one with New.
 type Table[T any] struct {
 	seed rcu.Seed
-	bins rcu.Table[bin[T]]
-	dsts rcu.Table[node[T]]
-	srcs rcu.Table[node[T]]
+	bins rcu.Table[bin]
+	dsts rcu.Table[dstNode]
+	srcs rcu.Table[srcNode[T]]
 	ids  uint64
 }
 
 // bin is a bin that has rules.
-type bin[T any] struct {
+type bin struct {
 	bin  Bin
 	id   uint64
 	dsts lengths
 }
 
-// node is a prefix below its parent, a bin or, for sources, a destination.
-type node[T any] struct {
-	parent, id uint64
-	prefix     words
-	bits       uint8
-	srcs       lengths                    // of a destination
-	rules      atomic.Pointer[[]*Rule[T]] // of a source, in the order in which they are asked
+// place is a prefix below its parent: a bin or, for sources, a destination.
+type place struct {
+	parent uint64
+	prefix words
+	bits   uint8
+}
+
+// dstNode is a destination that has rules.
+type dstNode struct {
+	at   place
+	id   uint64
+	best atomic.Uint32 // the best priority of the rules below, or a better one
+	srcs lengthSet
+}
+
+// srcNode is a pair of destination and source.
+type srcNode[T any] struct {
+	at    place
+	rules atomic.Pointer[ruleList[T]]
+	one   ruleList[T] // what rules is in most nodes
+}
+
+// ruleList are the rules of one pair of prefixes in the order in which they
+// are asked. Immutable.
+type ruleList[T any] struct {
+	first *Rule[T]
+	more  []*Rule[T]
 }
 
 // New returns an empty table.
@@ -51,7 +71,8 @@ func (t *Table[T]) Lookup(in Bin, k *Key) *Rule[T] {
 		if best != nil && l.best.Load() > best.Priority {
 			continue
 		}
-		if d := t.find(&t.dsts, b.id, dst.first(l.bits), l.bits); d != nil {
+		d := t.dst(place{b.id, dst.first(l.bits), l.bits})
+		if d != nil && (best == nil || d.best.Load() <= best.Priority) {
 			best = t.sources(d, src, k, best)
 		}
 	}
@@ -59,26 +80,40 @@ func (t *Table[T]) Lookup(in Bin, k *Key) *Rule[T] {
 }
 
 // sources returns the winner of best and the rules below a destination.
-func (t *Table[T]) sources(d *node[T], src words, k *Key, best *Rule[T]) *Rule[T] {
-	for _, l := range d.srcs.load() {
-		if best != nil && l.best.Load() > best.Priority {
-			continue
-		}
-		s := t.find(&t.srcs, d.id, src.first(l.bits), l.bits)
-		if s == nil {
-			continue
-		}
-		for _, r := range *s.rules.Load() {
-			if best != nil && r.Priority > best.Priority {
-				break
-			}
-			if r.Match.matches(k) {
-				if best == nil || r.before(best) {
-					best = r
-				}
-				break
+func (t *Table[T]) sources(d *dstNode, src words, k *Key, best *Rule[T]) *Rule[T] {
+	for w := len(d.srcs.words) - 1; w >= 0; w-- {
+		for word := d.srcs.words[w].Load(); word != 0; {
+			bits := takeLongest(&word, uint8(64*w))
+			if s := t.src(place{d.id, src.first(bits), bits}); s != nil {
+				best = s.rules.Load().ask(k, best)
 			}
 		}
+	}
+	return best
+}
+
+// ask returns the winner of best and the rules of the list.
+func (l *ruleList[T]) ask(k *Key, best *Rule[T]) *Rule[T] {
+	if l == nil || best != nil && l.first.Priority > best.Priority {
+		return best
+	}
+	if l.first.Match.matches(k) {
+		return winner(l.first, best)
+	}
+	for _, r := range l.more {
+		if best != nil && r.Priority > best.Priority {
+			break
+		}
+		if r.Match.matches(k) {
+			return winner(r, best)
+		}
+	}
+	return best
+}
+
+func winner[T any](r, best *Rule[T]) *Rule[T] {
+	if best == nil || r.before(best) {
+		return r
 	}
 	return best
 }
@@ -89,17 +124,55 @@ func (t *Table[T]) sources(d *node[T], src words, k *Key, best *Rule[T]) *Rule[T
 func (t *Table[T]) Insert(r, old *Rule[T]) {
 	b := t.bin(r.Bin)
 	if b == nil {
-		b = &bin[T]{bin: r.Bin, id: t.newID()}
+		b = &bin{bin: r.Bin, id: t.newID()}
 		t.bins.Insert(t.binHash(r.Bin), b)
 	}
-	d := t.ensure(&t.dsts, b.id, wordsOf(&r.Dst.Addr).first(r.Dst.Bits), r.Dst.Bits, &b.dsts, r.Priority)
-	s := t.ensure(&t.srcs, d.id, wordsOf(&r.Src.Addr).first(r.Src.Bits), r.Src.Bits, &d.srcs, r.Priority)
-	rules := place(*s.rules.Load(), r, old)
-	s.rules.Store(&rules)
+	at := place{b.id, wordsOf(&r.Dst.Addr).first(r.Dst.Bits), r.Dst.Bits}
+	d := t.dst(at)
+	fresh := d == nil
+	if fresh {
+		d = &dstNode{at: at, id: t.newID()}
+		d.best.Store(r.Priority)
+		t.dsts.Insert(t.hash(&at), d)
+	}
+	lower(&d.best, r.Priority)
+	b.dsts.add(r.Dst.Bits, r.Priority, fresh)
+	t.insertSource(d, r, old)
 }
 
-// place returns a copy of rules with r in it, and without old.
-func place[T any](rules []*Rule[T], r, old *Rule[T]) []*Rule[T] {
+func (t *Table[T]) insertSource(d *dstNode, r, old *Rule[T]) {
+	at := place{d.id, wordsOf(&r.Src.Addr).first(r.Src.Bits), r.Src.Bits}
+	if s := t.src(at); s != nil {
+		s.set(ordered(s.list(), r, old))
+		return
+	}
+	s := &srcNode[T]{at: at}
+	s.set([]*Rule[T]{r})
+	t.srcs.Insert(t.hash(&at), s)
+	d.srcs.add(r.Src.Bits)
+}
+
+// list returns the node's rules.
+func (s *srcNode[T]) list() []*Rule[T] {
+	l := s.rules.Load()
+	return append([]*Rule[T]{l.first}, l.more...)
+}
+
+// set replaces the node's rules; none: the node is on its way out.
+func (s *srcNode[T]) set(rules []*Rule[T]) {
+	switch {
+	case len(rules) == 0:
+		s.rules.Store(nil)
+	case s.one.first == nil:
+		s.one = ruleList[T]{rules[0], rules[1:]}
+		s.rules.Store(&s.one)
+	default:
+		s.rules.Store(&ruleList[T]{rules[0], rules[1:]})
+	}
+}
+
+// ordered returns a copy of rules with r in it, and without old.
+func ordered[T any](rules []*Rule[T], r, old *Rule[T]) []*Rule[T] {
 	out := make([]*Rule[T], 0, len(rules)+1)
 	done := false
 	for _, o := range rules {
@@ -119,19 +192,18 @@ func place[T any](rules []*Rule[T], r, old *Rule[T]) []*Rule[T] {
 // Remove takes out a rule and what was there only for it.
 func (t *Table[T]) Remove(r *Rule[T]) {
 	b := t.bin(r.Bin)
-	dw, sw := wordsOf(&r.Dst.Addr).first(r.Dst.Bits), wordsOf(&r.Src.Addr).first(r.Src.Bits)
-	d := t.find(&t.dsts, b.id, dw, r.Dst.Bits)
-	s := t.find(&t.srcs, d.id, sw, r.Src.Bits)
-	rules := slices.DeleteFunc(slices.Clone(*s.rules.Load()), func(o *Rule[T]) bool { return o == r })
-	s.rules.Store(&rules)
+	d := t.dst(place{b.id, wordsOf(&r.Dst.Addr).first(r.Dst.Bits), r.Dst.Bits})
+	s := t.src(place{d.id, wordsOf(&r.Src.Addr).first(r.Src.Bits), r.Src.Bits})
+	rules := slices.DeleteFunc(s.list(), func(o *Rule[T]) bool { return o == r })
+	s.set(rules)
 	if len(rules) > 0 {
 		return
 	}
-	t.srcs.Remove(t.nodeHash(d.id, sw, r.Src.Bits), s)
+	t.srcs.Remove(t.hash(&s.at), s)
 	if d.srcs.drop(r.Src.Bits); !d.srcs.empty() {
 		return
 	}
-	t.dsts.Remove(t.nodeHash(b.id, dw, r.Dst.Bits), d)
+	t.dsts.Remove(t.hash(&d.at), d)
 	if b.dsts.drop(r.Dst.Bits); b.dsts.empty() {
 		t.bins.Remove(t.binHash(r.Bin), b)
 	}
@@ -143,11 +215,11 @@ func (t *Table[T]) binHash(b Bin) uint64 {
 	return t.seed.Hash(uint64(b.IfID), uint64(b.Dir)<<32|uint64(b.Type)<<16|uint64(b.Family), 0, 0)
 }
 
-func (t *Table[T]) nodeHash(parent uint64, p words, bits uint8) uint64 {
-	return t.seed.Hash(p.hi, p.lo, parent, uint64(bits))
+func (t *Table[T]) hash(p *place) uint64 {
+	return t.seed.Hash(p.prefix.hi, p.prefix.lo, p.parent, uint64(p.bits))
 }
 
-func (t *Table[T]) bin(in Bin) *bin[T] {
+func (t *Table[T]) bin(in Bin) *bin {
 	for n := t.bins.First(t.binHash(in)); n != nil; n = n.Next() {
 		if n.Item.bin == in {
 			return n.Item
@@ -156,26 +228,20 @@ func (t *Table[T]) bin(in Bin) *bin[T] {
 	return nil
 }
 
-func (t *Table[T]) find(in *rcu.Table[node[T]], parent uint64, p words, bits uint8) *node[T] {
-	for n := in.First(t.nodeHash(parent, p, bits)); n != nil; n = n.Next() {
-		if o := n.Item; o.parent == parent && o.bits == bits && o.prefix == p {
-			return o
+func (t *Table[T]) dst(p place) *dstNode {
+	for n := t.dsts.First(t.hash(&p)); n != nil; n = n.Next() {
+		if n.Item.at == p {
+			return n.Item
 		}
 	}
 	return nil
 }
 
-// ensure returns the node of a prefix, made if need be. Readers learn of its
-// length, and of a better priority, last and first: they may look in vain, but
-// they do not miss what is there.
-func (t *Table[T]) ensure(in *rcu.Table[node[T]], parent uint64, p words, bits uint8, ls *lengths, prio uint32) *node[T] {
-	n := t.find(in, parent, p, bits)
-	fresh := n == nil
-	if fresh {
-		n = &node[T]{parent: parent, id: t.newID(), prefix: p, bits: bits}
-		n.rules.Store(new([]*Rule[T]))
-		in.Insert(t.nodeHash(parent, p, bits), n)
+func (t *Table[T]) src(p place) *srcNode[T] {
+	for n := t.srcs.First(t.hash(&p)); n != nil; n = n.Next() {
+		if n.Item.at == p {
+			return n.Item
+		}
 	}
-	ls.add(bits, prio, fresh)
-	return n
+	return nil
 }

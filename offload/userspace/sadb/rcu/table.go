@@ -3,7 +3,9 @@
 //
 // Readers see a table as it was at some moment during their lookup for every
 // item that is neither inserted nor removed meanwhile; the garbage collector
-// frees what readers may still hold. It knows nothing of what it stores.
+// frees what readers may still hold. A filter that is small enough to stay in
+// the cache answers most questions for what is not there. The package knows
+// nothing of what it stores. Start at Table.
 package rcu
 
 import (
@@ -12,8 +14,10 @@ import (
 	"sync/atomic"
 )
 
-// minBuckets is the size of a table that is not empty.
-const minBuckets = 8
+const (
+	minBuckets = 8  // of a table that is not empty
+	filterBits = 16 // of the filter for each bucket
+)
 
 // Node is the place of one item in a table. Immutable but for its link.
 type Node[T any] struct {
@@ -37,17 +41,41 @@ func (n *Node[T]) skip(hash uint64) *Node[T] {
 // has the same hash. The zero Table is empty and ready. First and Next may run
 // at any time; the other methods need a lock that the caller holds.
 type Table[T any] struct {
-	buckets atomic.Pointer[[]atomic.Pointer[Node[T]]]
+	now     atomic.Pointer[buckets[T]]
 	n       int
+	removed int // since the filter was made
+}
+
+// buckets are one size of a table.
+type buckets[T any] struct {
+	heads  []atomic.Pointer[Node[T]]
+	filter []atomic.Uint64
+}
+
+func newBuckets[T any](size int) *buckets[T] {
+	return &buckets[T]{make([]atomic.Pointer[Node[T]], size), make([]atomic.Uint64, max(1, size*filterBits/64))}
+}
+
+func (b *buckets[T]) head(hash uint64) *atomic.Pointer[Node[T]] {
+	return &b.heads[hash&uint64(len(b.heads)-1)]
+}
+
+// spots are the two places of a hash in the filter: a word and two bits of
+// it, so that one look is enough.
+func (b *buckets[T]) spots(hash uint64) (word *atomic.Uint64, mask uint64) {
+	return &b.filter[hash>>32&uint64(len(b.filter)-1)], 1<<(hash>>20&63) | 1<<(hash>>26&63)
 }
 
 // First returns the newest node with the hash, or nil.
 func (t *Table[T]) First(hash uint64) *Node[T] {
-	b := t.buckets.Load()
+	b := t.now.Load()
 	if b == nil {
 		return nil
 	}
-	return (*b)[hash&uint64(len(*b)-1)].Load().skip(hash)
+	if word, mask := b.spots(hash); word.Load()&mask != mask {
+		return nil
+	}
+	return b.head(hash).Load().skip(hash)
 }
 
 // Len returns how many items there are.
@@ -55,72 +83,70 @@ func (t *Table[T]) Len() int { return t.n }
 
 // Insert puts item in front of those with the same hash.
 func (t *Table[T]) Insert(hash uint64, item *T) {
-	b := t.buckets.Load()
-	if b == nil || t.n >= len(*b) {
-		b = t.grow(b)
+	b := t.now.Load()
+	switch {
+	case b == nil:
+		b = newBuckets[T](minBuckets)
+		t.now.Store(b)
+	case t.n >= len(b.heads):
+		b = t.rebuild(b, 2*len(b.heads))
 	}
-	head := &(*b)[hash&uint64(len(*b)-1)]
 	n := &Node[T]{hash: hash, Item: item}
-	n.next.Store(head.Load())
-	head.Store(n)
+	n.next.Store(b.head(hash).Load())
+	word, mask := b.spots(hash)
+	word.Or(mask)
+	b.head(hash).Store(n)
 	t.n++
 }
 
 // Remove takes out item, which was inserted with the hash, and reports
 // whether it was there.
 func (t *Table[T]) Remove(hash uint64, item *T) bool {
-	b := t.buckets.Load()
+	b := t.now.Load()
 	if b == nil {
 		return false
 	}
-	link := &(*b)[hash&uint64(len(*b)-1)]
+	link := b.head(hash)
 	for n := link.Load(); n != nil; n = link.Load() {
-		if n.Item == item {
-			// n keeps its own link: a reader that stands on it goes on.
-			link.Store(n.next.Load())
-			t.n--
-			return true
+		if n.Item != item {
+			link = &n.next
+			continue
 		}
-		link = &n.next
+		// n keeps its own link: a reader that stands on it goes on.
+		link.Store(n.next.Load())
+		t.n--
+		if t.removed++; t.removed > len(b.heads) {
+			t.rebuild(b, len(b.heads)) // the filter is full of what is gone
+		}
+		return true
 	}
 	return false
 }
 
-// grow makes a table of twice the size out of new nodes, because readers may
-// stand on the old ones, and keeps the order in each chain.
-func (t *Table[T]) grow(old *[]atomic.Pointer[Node[T]]) *[]atomic.Pointer[Node[T]] {
-	size := minBuckets
-	if old != nil {
-		size = 2 * len(*old)
-	}
-	b := make([]atomic.Pointer[Node[T]], size)
-	if old != nil {
-		nodes := make([]Node[T], t.n)
-		for i := range *old {
-			nodes = split(&(*old)[i], b, i, nodes)
+// rebuild makes buckets of another size out of new nodes, because readers may
+// stand on the old ones. Items with the same hash keep their order.
+func (t *Table[T]) rebuild(old *buckets[T], size int) *buckets[T] {
+	b := newBuckets[T](size)
+	nodes := make([]Node[T], t.n)
+	tails := make([]*atomic.Pointer[Node[T]], size)
+	for i := range old.heads {
+		for n := old.heads[i].Load(); n != nil; n = n.next.Load() {
+			c := &nodes[0]
+			nodes = nodes[1:]
+			c.hash, c.Item = n.hash, n.Item
+			at := n.hash & uint64(size-1)
+			if tails[at] == nil {
+				tails[at] = &b.heads[at]
+			}
+			tails[at].Store(c)
+			tails[at] = &c.next
+			word, mask := b.spots(n.hash)
+			word.Store(word.Load() | mask)
 		}
 	}
-	t.buckets.Store(&b)
-	return &b
-}
-
-// split copies a chain of bucket i into buckets i and i + len(b)/2 of b. It
-// takes nodes from the front of the slice and returns the rest.
-func split[T any](chain *atomic.Pointer[Node[T]], b []atomic.Pointer[Node[T]], i int, nodes []Node[T]) []Node[T] {
-	half := len(b) / 2
-	tails := [2]*atomic.Pointer[Node[T]]{&b[i], &b[i+half]}
-	for n := chain.Load(); n != nil; n = n.next.Load() {
-		c := &nodes[0]
-		nodes = nodes[1:]
-		c.hash, c.Item = n.hash, n.Item
-		side := 0
-		if n.hash&uint64(half) != 0 {
-			side = 1
-		}
-		tails[side].Store(c)
-		tails[side] = &c.next
-	}
-	return nodes
+	t.now.Store(b)
+	t.removed = 0
+	return b
 }
 
 // Seed makes hashes that nobody outside can foresee. Immutable.

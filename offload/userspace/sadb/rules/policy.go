@@ -20,9 +20,6 @@ func CheckPolicy(p *netlinkx.Policy) *Refusal {
 	if err := checkTemplates(p); err != nil {
 		return err
 	}
-	if p.SecCtx != nil {
-		return invalid("") // no security module here
-	}
 	return checkPolicyOffload(p.Offload)
 }
 
