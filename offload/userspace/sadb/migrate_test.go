@@ -159,9 +159,7 @@ func TestNoNumberTwiceAcrossAMove(t *testing.T) {
 	for range 3 {
 		wg.Go(func() {
 			for range 300 {
-				db.mu.Lock()
 				sa := theSA(db)
-				db.mu.Unlock()
 				for range 3 {
 					g := sa.Reserve(1, 1)
 					mu.Lock()
