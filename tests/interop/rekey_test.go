@@ -33,28 +33,44 @@ func rekeys(t *testing.T) int {
 // A stream is numbered datagrams in one direction.
 type stream struct {
 	from, to *endpoint
-	sent     uint64
+	sent     atomic.Uint64
+	came     atomic.Uint64
 	arrived  []uint8 // how many times each number came; the receiver's until it ends
 	refused  atomic.Uint64
 }
 
-// A stream sends burst datagrams each pace, at best.
-const (
-	pace  = 300 * time.Microsecond
-	burst = 4
-)
+// ahead is how many datagrams of a stream are under way at most: no queue
+// overflows, so that whatever is lost was lost by changing keys.
+const ahead = 48
 
 func (s *stream) send(stop *atomic.Bool) {
 	b := make([]byte, 400)
-	for !stop.Load() {
-		for range burst {
-			binary.NativeEndian.PutUint64(b, s.sent)
-			if err := s.from.send(b); err != nil {
-				s.refused.Add(1)
+	lost := uint64(0)
+	for waited := 0; !stop.Load(); {
+		if s.sent.Load()-s.came.Load()-lost >= ahead {
+			time.Sleep(100 * time.Microsecond)
+			if waited++; waited > 5000 { // they are lost: go on, to count more
+				lost = s.sent.Load() - s.came.Load()
 			}
-			s.sent++
+			continue
 		}
-		time.Sleep(pace)
+		waited = 0
+		binary.NativeEndian.PutUint64(b, s.sent.Load())
+		s.sent.Add(1)
+		if err := s.from.send(b); err != nil {
+			s.refused.Add(1)
+		}
+	}
+}
+
+// pass waits until all that was sent so far has come, but not for ever.
+func (s *stream) pass() {
+	sent := s.sent.Load()
+	for range 200 {
+		if s.came.Load() >= sent {
+			return
+		}
+		time.Sleep(time.Millisecond)
 	}
 }
 
@@ -73,12 +89,14 @@ func (s *stream) receive() error {
 			s.arrived = append(s.arrived, 0)
 		}
 		s.arrived[n]++
+		s.came.Add(1)
 	}
 }
 
 // verdict says what is wrong with what arrived.
 func (s *stream) verdict() error {
-	lost, twice := s.sent-uint64(len(s.arrived)), 0
+	sent := s.sent.Load()
+	lost, twice := sent-uint64(len(s.arrived)), 0
 	for _, n := range s.arrived {
 		switch {
 		case n == 0:
@@ -87,8 +105,8 @@ func (s *stream) verdict() error {
 			twice++
 		}
 	}
-	if lost > 0 || twice > 0 || s.refused.Load() > 0 || s.sent == 0 {
-		return fmt.Errorf("of %d: %d lost, %d arrived twice, %d not taken", s.sent, lost, twice, s.refused.Load())
+	if lost > 0 || twice > 0 || s.refused.Load() > 0 || sent == 0 {
+		return fmt.Errorf("of %d: %d lost, %d arrived twice, %d not taken", sent, lost, twice, s.refused.Load())
 	}
 	return nil
 }
@@ -122,6 +140,9 @@ func rekey(t *testing.T, p *sandbox.Pair, a, b side, times int) {
 			first = f
 		}
 		clear += n
+	}, func() {
+		streams[0].pass()
+		streams[1].pass()
 	})
 	stop.Store(true)
 	senders.Wait()
@@ -134,11 +155,12 @@ func rekey(t *testing.T, p *sandbox.Pair, a, b side, times int) {
 	if clear > 0 {
 		t.Errorf("%d packets in clear, the first %v", clear, first)
 	}
-	t.Logf("%d times new keys, %d and %d datagrams, %d packets on the wire", replaced, streams[0].sent, streams[1].sent, packets)
+	t.Logf("%d times new keys, %d and %d datagrams, %d packets on the wire", replaced, streams[0].sent.Load(), streams[1].sent.Load(), packets)
 }
 
-// replace replaces SAs, and calls look after each time.
-func replace(t *testing.T, c combination, sides [2]side, times int, look func()) (done int) {
+// replace replaces SAs. It calls drain before old ones go, and look after each
+// time.
+func replace(t *testing.T, c combination, sides [2]side, times int, look, drain func()) (done int) {
 	t.Helper()
 	ids := [2]int{sides[0].ifID(c.form.mode), sides[1].ifID(c.form.mode)}
 	sessions := [2]*session{sides[0].session(t), sides[1].session(t)}
@@ -164,7 +186,7 @@ func replace(t *testing.T, c combination, sides [2]side, times int, look func())
 		}
 		both(in)
 		both(out)
-		time.Sleep(5 * time.Millisecond) // what is under way with the old keys
+		drain() // what is under way with the old keys
 		both(old)
 		spi += 2
 		look()

@@ -160,6 +160,7 @@ func (s *Socket) ipOptions(c Config) error {
 			{unix.IPPROTO_IPV6, unix.IPV6_RECVHOPLIMIT, 1},
 			{unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_PROBE},
 			{unix.IPPROTO_IPV6, ipv6FlowInfoSend, 1},
+			{unix.IPPROTO_IPV6, unix.IPV6_AUTOFLOWLABEL, 0}, // the label is what we say, also none
 		}
 		if c.Port == 0 {
 			options = options[1:] // raw sockets are of one family, and refuse V6ONLY
