@@ -195,6 +195,42 @@ func (d *Decision) nic(q *Question, k *Kernel, packs map[string]*Pack, t Type) b
 	return true
 }
 
+// DecidePolicy tells whether a NIC would take a policy, which there is packet
+// offload for alone; noNIC says why nic is nil. It is pure.
+func DecidePolicy(p *netlinkx.Policy, nic *NIC, noNIC string, packs map[string]*Pack) *Decision {
+	d := &Decision{Rung: RungNone}
+	add := func(l Link) bool {
+		l.Rung = RungPacket
+		d.Chain = append(d.Chain, l)
+		return l.OK || l.Maybe
+	}
+	if nic == nil {
+		add(Link{Part: "device", Why: noNIC, Fix: "name a device that offloads ESP: xfrmctl offload show"})
+		return d
+	}
+	if !add(deviceLink(nic)) {
+		return d
+	}
+	pack := packs[nic.Driver]
+	switch {
+	case pack == nil:
+		add(Link{Part: "driver", Maybe: true, Why: fmt.Sprintf("nothing is known of driver %q: only the kernel's answer will tell", nic.Driver)})
+		pack = &Pack{}
+	case pack.Types[Packet] == "":
+		add(Link{Part: "driver", Why: fmt.Sprintf("driver %s does no packet offload", nic.Driver), Fix: "keep the policy in software; its SAs may use crypto offload"})
+		return d
+	}
+	f := PolicyFacts(p)
+	for _, v := range append(packs[""].Check("policy", f), pack.Check("policy", f)...) {
+		if !add(Link{Part: "policy", Maybe: v.Rule.Depends != "", Rule: v.Rule.ID, Why: v.Have, Fix: v.Rule.Fix}) {
+			return d
+		}
+	}
+	add(Link{Part: "policy", OK: true, Why: "no known rule refuses it"})
+	d.Rung, d.NIC = RungPacket, nic.Name
+	return d
+}
+
 func kernelLink(what string, o Outcome) Link {
 	l := Link{Part: "kernel", OK: o.OK, Maybe: !o.Known, Why: what + " is there", Fix: o.Fix}
 	switch {

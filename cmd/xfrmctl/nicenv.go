@@ -66,3 +66,23 @@ func (e *env) placeSA(cmd *ipxfrm.Command) error {
 	}
 	return nil
 }
+
+// offloadRefusal puts what is known of the device's driver in the place of the
+// hint, when the kernel refused something with an offload.
+func (e *env) offloadRefusal(cmd *ipxfrm.Command, err error) error {
+	var o *netlinkx.Offload
+	switch {
+	case cmd.SA != nil:
+		o = cmd.SA.Offload
+	case cmd.Policy != nil:
+		o = cmd.Policy.Offload
+	}
+	var kernel *netlinkx.Error
+	if o == nil || !errors.As(err, &kernel) {
+		return err
+	}
+	if hint := nicoffload.Refusal(e.nicEnv(), e.devices.name(o.IfIndex), err); hint != "" {
+		kernel.Hint = hint
+	}
+	return err
+}

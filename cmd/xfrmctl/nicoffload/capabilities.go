@@ -52,7 +52,7 @@ func Capabilities(env *Env, args []string) error {
 }
 
 func (c *command) capabilities() error {
-	k, err := offload.Probe(c.env.Ctx, offload.KnownAlgorithms())
+	k, err := c.kernel(offload.KnownAlgorithms())
 	if err != nil {
 		return err
 	}

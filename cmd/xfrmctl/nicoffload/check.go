@@ -78,8 +78,29 @@ func (c *command) verdict(answers []answerJSON, refused []string) error {
 	return &RefusedError{Msg: strings.Join(refused, "; ")}
 }
 
-// checkOne is about one command; those that add no SA have nothing to check.
+// checkPolicy is about a policy that a device shall apply.
+func (c *command) checkPolicy(where string, p *netlinkx.Policy, dev string) ([]answerJSON, []string, error) {
+	if dev == "" {
+		dev = c.env.Device(p.Offload.IfIndex)
+	}
+	nic, none, err := c.nic(dev)
+	if err != nil {
+		return nil, nil, err
+	}
+	a := answerJSON{SA: p.String(), Dir: p.Dir.String(), Decision: offload.DecidePolicy(p, nic, none, c.packs)}
+	a.reason([]offload.Type{offload.Packet})
+	if a.Reason == "" {
+		return []answerJSON{a}, nil, nil
+	}
+	return []answerJSON{a}, []string{fmt.Sprintf("%s%s: %s: %s", where, a.SA, a.Reason, a.Fix)}, nil
+}
+
+// checkOne is about one command; those that add neither an SA nor a policy with
+// an offload have nothing to check.
 func (c *command) checkOne(where string, cmd *ipxfrm.Command, dev string) ([]answerJSON, []string, error) {
+	if cmd.Policy != nil && cmd.Policy.Offload != nil {
+		return c.checkPolicy(where, cmd.Policy, dev)
+	}
 	if cmd.Object != "state" || cmd.SA == nil {
 		return nil, nil, nil
 	}

@@ -32,6 +32,10 @@ type Env struct {
 	Device func(int32) string
 	// Engine reports whether a userspace engine is running.
 	Engine bool
+
+	// NIC and Probe stand in for the devices and the kernel in tests.
+	NIC   func(device string) *offload.NIC
+	Probe func(algorithms []string) *offload.Kernel
 }
 
 // WordError is a mistake in the words. Hint may be empty.
@@ -170,6 +174,9 @@ func (c *command) trailing(word string) string {
 
 // nic finds the NIC below a device; the second result says why there is none.
 func (c *command) nic(device string) (*offload.NIC, string, error) {
+	if c.env.NIC != nil {
+		return c.env.NIC(device), "", nil
+	}
 	devices, err := offload.Inventory(c.env.Ctx, c.links, device)
 	if err != nil {
 		return nil, "", err
@@ -184,4 +191,12 @@ func (c *command) nic(device string) (*offload.NIC, string, error) {
 		return nics[0], "", nil
 	}
 	return nil, "there is no device below " + device + " in this network namespace", nil
+}
+
+// kernel is what the kernel can do.
+func (c *command) kernel(algorithms []string) (*offload.Kernel, error) {
+	if c.env.Probe != nil {
+		return c.env.Probe(algorithms), nil
+	}
+	return offload.Probe(c.env.Ctx, algorithms)
 }

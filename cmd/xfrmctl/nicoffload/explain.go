@@ -91,7 +91,7 @@ func (c *command) ask(sa *netlinkx.SA, dev string, types []offload.Type) ([]answ
 		}
 	}
 	facts := offload.SAFacts(sa, offload.Crypto, netlinkx.DirOut)
-	k, err := offload.Probe(c.env.Ctx, algorithmsOf(facts))
+	k, err := c.kernel(algorithmsOf(facts))
 	if err != nil {
 		return nil, err
 	}

@@ -55,7 +55,7 @@ func (c *command) explainGSO() error {
 			return err
 		}
 	}
-	k, err := offload.Probe(c.env.Ctx, nil)
+	k, err := c.kernel(nil)
 	if err != nil {
 		return err
 	}

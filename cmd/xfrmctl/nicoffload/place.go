@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"syscall"
 
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/ipxfrm"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
@@ -160,24 +161,48 @@ func (c *command) try(p *Placement, want *netlinkx.SA, index int32, dev string, 
 // refused notes the reason of a refusal that is about the offload; others are
 // errors that software would meet as well.
 func (c *command) refused(p *Placement, dev string, err error) error {
-	var k *netlinkx.Error
-	if !errors.As(err, &k) || errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrPermission) {
-		return err
-	}
-	nic, _, nerr := c.nic(dev)
-	if nerr != nil {
-		return errors.Join(err, nerr)
-	}
-	driver := ""
-	if nic != nil {
-		driver = nic.Driver
-	}
-	x, known := offload.Explain(c.packs, driver, k.Errno, k.Text)
-	if !known {
+	x, k := c.explainRefusal(dev, err)
+	if x == nil {
 		return err
 	}
 	p.Reason, p.Fix = fmt.Sprintf("the kernel refused: %s: %s", answerOf(k), x.Cause), x.Fix
 	return nil
+}
+
+// explainRefusal finds what a refusal by the kernel means for the offload, in
+// the words of the driver below dev. It is nil for what is not about offload.
+func (c *command) explainRefusal(dev string, err error) (*offload.Explanation, *netlinkx.Error) {
+	var k *netlinkx.Error
+	if !errors.As(err, &k) || errors.Is(err, fs.ErrExist) || k.Errno == syscall.EPERM {
+		return nil, nil
+	}
+	driver := ""
+	if nic, _, err := c.nic(dev); err == nil && nic != nil { // an unknown device leaves the driver unknown
+		driver = nic.Driver
+		if nic.Bond {
+			driver = "bonding"
+		}
+	}
+	x, known := offload.Explain(c.packs, driver, k.Errno, k.Text)
+	if !known {
+		return nil, nil
+	}
+	return &x, k
+}
+
+// Refusal explains why the kernel refused a request with an offload on dev: the
+// cause and the fix, or "" when nothing is known.
+func Refusal(env *Env, dev string, err error) string {
+	c, oerr := open(env, nil)
+	if oerr != nil {
+		return ""
+	}
+	defer c.links.Close() // nothing was sent over it
+	x, _ := c.explainRefusal(dev, err)
+	if x == nil {
+		return ""
+	}
+	return x.Cause + ": " + x.Fix
 }
 
 func answerOf(e *netlinkx.Error) string {
