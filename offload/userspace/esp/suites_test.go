@@ -157,7 +157,7 @@ func TestInverse(t *testing.T) {
 			t.Parallel()
 			var s Scratch
 			for _, c := range bodies(t, a) {
-				for _, n := range inverseSizes(c, testing.Short()) {
+				for _, n := range inverseSizes(c, testing.Short() || raceDetector) {
 					inverse(t, c, a, n, &s)
 				}
 			}
@@ -169,7 +169,7 @@ func TestInverse(t *testing.T) {
 // blocks, and the longest packets.
 func inverseSizes(c *Cipher, short bool) (sizes []int) {
 	for n := range 2049 {
-		if !short || n < 300 || n > 1380 && n < 1480 {
+		if !short || n < 150 || n > 240 && n < 275 || n > 1395 && n < 1420 {
 			sizes = append(sizes, n)
 		}
 	}
