@@ -1,6 +1,7 @@
 package datapath
 
 import (
+	"encoding/binary"
 	"net/netip"
 
 	"github.com/xfrmctl/xfrmctl/gsogro/segment"
@@ -99,7 +100,7 @@ func (w *worker) arriveRaw(v6 bool) {
 	in := &w.in
 	m := &in.message
 	w.stats.Own[InPackets]++
-	in.arrived = encap.Arrived{TOS: m.TOS, TTL: m.TTL}
+	in.arrived = encap.Arrived{TOS: m.TOS, TTL: m.TTL, DF: true} // what IPv6 counts as (xfrm6_extract_header)
 	data := m.Data
 	if !v6 {
 		header := 0
@@ -112,6 +113,7 @@ func (w *worker) arriveRaw(v6 bool) {
 		}
 		in.arrived.Header = data[:header]
 		in.arrived.TOS, in.arrived.TTL = data[1], data[8]
+		in.arrived.ID, in.arrived.DF = binary.BigEndian.Uint16(data[4:]), data[6]&0x40 != 0
 		copy(m.Dst[:4], data[16:20])
 		copy(m.Src[:4], data[12:16])
 		data = data[header:]
@@ -129,7 +131,9 @@ func (w *worker) arriveRaw(v6 bool) {
 func (w *worker) arriveUDP(v6 bool) {
 	in := &w.in
 	m := &in.message
-	in.arrived = encap.Arrived{TOS: m.TOS, TTL: m.TTL}
+	// A UDP socket tells neither identification nor DF, which packets of
+	// transport mode inherit: with DF set, any identification is right.
+	in.arrived = encap.Arrived{TOS: m.TOS, TTL: m.TTL, DF: true}
 	if m.Truncated || len(m.Data) == 0 {
 		w.stats.Own[InPackets]++
 		w.dropIn(1, sadb.InHdrError)
