@@ -23,14 +23,14 @@ type userspace struct {
 	done chan error
 }
 
-func startEngine() (*userspace, error) {
+func startEngine(cpus uint32) (*userspace, error) {
 	dir, err := os.MkdirTemp("", "differ")
 	if err != nil {
 		return nil, err
 	}
 	u := &userspace{dir: dir, path: filepath.Join(dir, "esp.sock"), done: make(chan error, 1)}
 	s := server.New(server.Config{})
-	u.db = sadb.New(sadb.Config{Listener: s, Key: unusedKey})
+	u.db = sadb.New(sadb.Config{Listener: s, Key: unusedKey, CPUs: cpus})
 	s.Attach(u.db)
 	if u.l, err = nlsock.Listen(u.path); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
@@ -66,9 +66,10 @@ type enginePair struct {
 	engine *userspace
 }
 
-// newEnginePair makes fresh namespaces and a fresh engine. Both run xfrmctl.
-func newEnginePair(xfrmctl, ip program) (*enginePair, error) {
-	u, err := startEngine()
+// newEnginePair makes fresh namespaces and a fresh engine, with this machine's
+// number of CPUs if cpus is 0. Both run xfrmctl.
+func newEnginePair(xfrmctl, ip program, cpus uint32) (*enginePair, error) {
+	u, err := startEngine(cpus)
 	if err != nil {
 		return nil, err
 	}

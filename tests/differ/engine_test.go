@@ -20,7 +20,7 @@ func setUpEngines(t *testing.T) bench {
 // TestEngineRows runs the tables of the grammar on both engines.
 func TestEngineRows(t *testing.T) {
 	b := setUpEngines(t)
-	p, err := newEnginePair(b.xfrmctl, b.ip)
+	p, err := newEnginePair(b.xfrmctl, b.ip, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func TestEngineRandom(t *testing.T) {
 	n, total, accepted, findings := count(t), 0, 0, 0
 	excused := map[string]int{}
 	for total < n && findings < 20 {
-		p, err := newEnginePair(b.xfrmctl, b.ip)
+		p, err := newEnginePair(b.xfrmctl, b.ip, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -170,7 +170,7 @@ var eventCommands = []string{
 // TestEngineEvents compares the events of both engines byte by byte.
 func TestEngineEvents(t *testing.T) {
 	b := setUpEngines(t)
-	p, err := newEnginePair(b.xfrmctl, b.ip)
+	p, err := newEnginePair(b.xfrmctl, b.ip, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
