@@ -1,15 +1,18 @@
+// Package segment_test compares package segment with the kernel: its own
+// segmentation, the super-packets it hands out, and what it makes of ours.
 package segment_test
 
 import (
 	"bytes"
 	"errors"
-	"os"
+	"fmt"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/xfrmctl/xfrmctl/gsogro/segment"
 	"github.com/xfrmctl/xfrmctl/tests/sandbox"
+	"github.com/xfrmctl/xfrmctl/tests/tun"
 )
 
 func compare(t *testing.T, got, want [][]byte) {
@@ -24,6 +27,35 @@ func compare(t *testing.T, got, want [][]byte) {
 	}
 }
 
+// readAll reads so many packets, splitting those that need it.
+func readAll(t *testing.T, d *tun.Device, want int) (packets [][]byte, supers int) {
+	t.Helper()
+	for len(packets) < want {
+		h, pkt := d.Read(ours)
+		if pkt == nil {
+			return packets, supers
+		}
+		if h.GSOType != segment.GSONone {
+			supers++
+		}
+		packets = append(packets, split(t, &h, pkt)...)
+	}
+	return packets, supers
+}
+
+func split(t *testing.T, h *segment.Header, pkt []byte) [][]byte {
+	t.Helper()
+	var sp segment.Splitter
+	if err := sp.Init(h, pkt); err != nil {
+		t.Fatalf("%+v, %x: %v", h, pkt[:min(len(pkt), 80)], err)
+	}
+	var out [][]byte
+	for seg := sp.Next(); seg != nil; seg = sp.Next() {
+		out = append(out, append([]byte(nil), seg...))
+	}
+	return out
+}
+
 // sizes are payload and segment size. The kernel segments no TCP under 8 bytes.
 func sizes() [][2]int {
 	return [][2]int{{1, 1}, {8, 8}, {9, 8}, {16, 8}, {100, 99}, {100, 50}, {1400, 1400}, {1401, 1400}, {2800, 1400}, {14000, 1000}, {60000, 1428}, {64000, 1420}}
@@ -35,13 +67,13 @@ func TestKernelSegments(t *testing.T) {
 	for _, s := range streams() {
 		t.Run(s.name(), func(t *testing.T) {
 			ns := sandbox.New(t)
-			d := openTUN(t, ns, "tun0", 0)
+			d := tun.Open(t, ns, "tun0", 0)
 			for _, n := range sizes() {
 				if n[0] <= n[1] {
 					continue // not a super-packet to the kernel
 				}
 				h, pkt := s.super(random(n[0]), n[1])
-				err := d.inject(ns, &h, pkt)
+				err := d.Inject(ns, &h, pkt)
 				if errors.Is(err, unix.EINVAL) && s.udp {
 					t.Skip("needs UDP segmentation in virtio headers (Linux 6.2); nothing of this test ran")
 				}
@@ -49,7 +81,7 @@ func TestKernelSegments(t *testing.T) {
 					t.Fatal(err)
 				}
 				want := split(t, &h, pkt)
-				got, supers := d.readAll(len(want))
+				got, supers := readAll(t, d, len(want))
 				if supers != 0 {
 					t.Fatal("the kernel did not segment")
 				}
@@ -64,32 +96,26 @@ func TestKernelSegments(t *testing.T) {
 // Splitter does.
 func TestKernelChecksum(t *testing.T) {
 	ns := sandbox.New(t)
-	d := openTUN(t, ns, "tun0", 0)
+	d := tun.Open(t, ns, "tun0", 0)
 	for _, s := range streams() {
 		for _, n := range []int{0, 1, 2, 500, 1400} {
 			h, pkt := s.super(random(n), 1400)
 			h.GSOType, h.GSOSize = segment.GSONone, 0
-			if err := d.inject(ns, &h, pkt); err != nil {
+			if err := d.Inject(ns, &h, pkt); err != nil {
 				t.Fatal(err)
 			}
-			got, _ := d.readAll(1)
+			got, _ := readAll(t, d, 1)
 			compare(t, got, split(t, &h, pkt))
 		}
 	}
 }
 
 // router is a namespace that forwards from device tuna to device tunb.
-func router(t *testing.T, offloads int) (a, b *tun) {
+func router(t *testing.T, offloads int) (a, b *tun.Device) {
 	ns := sandbox.New(t)
-	a = openTUN(t, ns, "tuna", 0, "10.1.0.1/24", "fd01::1/64")
-	b = openTUN(t, ns, "tunb", offloads, "10.2.0.1/24", "fd02::1/64")
-	if err := ns.Do(func() error {
-		return errors.Join(
-			os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0),
-			os.WriteFile("/proc/sys/net/ipv6/conf/all/forwarding", []byte("1"), 0))
-	}); err != nil {
-		t.Fatal(err)
-	}
+	a = tun.Open(t, ns, "tuna", 0, "10.1.0.1/24", "fd01::1/64")
+	b = tun.Open(t, ns, "tunb", offloads, "10.2.0.1/24", "fd02::1/64")
+	tun.Forward(t, ns)
 	return a, b
 }
 
@@ -114,8 +140,8 @@ func TestKernelTakesCoalesced(t *testing.T) {
 			t.Run(name+"/"+s.name(), func(t *testing.T) {
 				offloads := 0
 				if whole {
-					if offloads = offloadTCP; s.udp {
-						offloads = offloadAll
+					if offloads = tun.OffloadTCP; s.udp {
+						offloads = tun.OffloadAll
 					}
 				}
 				a, b := router(t, offloads)
@@ -125,7 +151,7 @@ func TestKernelTakesCoalesced(t *testing.T) {
 					if len(out) != 1 {
 						t.Fatalf("%d by %d: %d outputs", n[0], n[1], len(out))
 					}
-					err := a.write(out[0].Buf)
+					err := a.Write(out[0].Buf)
 					if errors.Is(err, unix.EINVAL) && s.udp && len(packets) > 1 {
 						t.Skip("needs UDP segmentation in virtio headers (Linux 6.2); this part did not run")
 					}
@@ -135,7 +161,7 @@ func TestKernelTakesCoalesced(t *testing.T) {
 					for _, p := range packets {
 						hop(p)
 					}
-					got, supers := b.readAll(len(packets))
+					got, supers := readAll(t, b, len(packets))
 					compare(t, got, packets)
 					if (supers == 1) != (whole && len(packets) > 1) {
 						t.Errorf("%d by %d: %d super-packets", n[0], n[1], supers)
@@ -165,13 +191,13 @@ func TestKernelTakesInterleaved(t *testing.T) {
 		t.Fatalf("%d outputs", len(out))
 	}
 	for _, o := range out {
-		if err := a.write(o.Buf); errors.Is(err, unix.EINVAL) {
+		if err := a.Write(o.Buf); errors.Is(err, unix.EINVAL) {
 			t.Skip("needs UDP segmentation in virtio headers (Linux 6.2); nothing of this test ran")
 		} else if err != nil {
 			t.Fatal(err)
 		}
 	}
-	got, _ := b.readAll(len(in))
+	got, _ := readAll(t, b, len(in))
 	var want [][]byte
 	for i := range flows {
 		want = append(want, flows[i]...)
@@ -180,4 +206,64 @@ func TestKernelTakesInterleaved(t *testing.T) {
 		hop(p)
 	}
 	compare(t, got, want)
+}
+
+// TestKernelDelivers: a program on this host gets the datagrams of a
+// super-packet one by one, or, if it asks for that, as they were merged.
+func TestKernelDelivers(t *testing.T) {
+	for _, s := range streams()[2:] {
+		for _, gro := range []int{0, 1} {
+			t.Run(fmt.Sprintf("%s/UDP_GRO %d", s.name(), gro), func(t *testing.T) {
+				ns := sandbox.New(t)
+				d := tun.Open(t, ns, "tun0", 0, "10.1.0.1/24", "fd01::1/64", "10.2.0.2/32", "fd02::2/128")
+				fd := listen(t, ns, s.v6, gro)
+				payload := random(20*1000 + 7)
+				out := coalesce(t, s.cut(payload, 1000))
+				if err := d.Write(out[0].Buf); errors.Is(err, unix.EINVAL) {
+					t.Skip("needs UDP segmentation in virtio headers (Linux 6.2); nothing of this test ran")
+				} else if err != nil {
+					t.Fatal(err)
+				}
+				var got []byte
+				datagrams, buf := 0, make([]byte, 1<<16)
+				for len(got) < len(payload) {
+					n, _, err := unix.Recvfrom(fd, buf, 0)
+					if err != nil {
+						t.Fatalf("after %d bytes: %v", len(got), err)
+					}
+					got = append(got, buf[:n]...)
+					datagrams++
+				}
+				want := 21
+				if gro != 0 {
+					want = 1
+				}
+				if !bytes.Equal(got, payload) || datagrams != want {
+					t.Errorf("%d datagrams, want %d", datagrams, want)
+				}
+			})
+		}
+	}
+}
+
+func listen(t *testing.T, ns *sandbox.NS, v6 bool, gro int) (fd int) {
+	t.Helper()
+	if err := ns.Do(func() (err error) {
+		var sa unix.Sockaddr = &unix.SockaddrInet4{Port: port}
+		domain := unix.AF_INET
+		if v6 {
+			sa, domain = &unix.SockaddrInet6{Port: port}, unix.AF_INET6
+		}
+		if fd, err = unix.Socket(domain, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err != nil {
+			return err
+		}
+		return errors.Join(
+			unix.SetsockoptInt(fd, unix.SOL_UDP, unix.UDP_GRO, gro),
+			unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 2}),
+			unix.Bind(fd, sa))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	return fd
 }

@@ -1,10 +1,12 @@
-// Package segment_test compares package segment with the kernel: its own
-// segmentation, the super-packets it hands out, and what it makes of ours.
-package segment_test
+// Package tun gives tests TUN devices with virtio headers in namespaces of
+// their own.
+package tun
 
 import (
 	"errors"
+	"net/netip"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,25 +16,25 @@ import (
 	"github.com/xfrmctl/xfrmctl/tests/sandbox"
 )
 
-// tun is a TUN device with a virtio header, in a namespace of the test's.
-type tun struct {
-	t     *testing.T
+// Device is a TUN device with a virtio header.
+type Device struct {
+	t     testing.TB
 	fd    int
 	index int
 	buf   []byte
 }
 
-// offloads that a TUN device can be given: what its reader takes unsegmented.
+// What a device's reader takes unsegmented.
 const (
-	offloadTCP = unix.TUN_F_CSUM | unix.TUN_F_TSO4 | unix.TUN_F_TSO6 | unix.TUN_F_TSO_ECN
-	offloadAll = offloadTCP | unix.TUN_F_USO4 | unix.TUN_F_USO6
+	OffloadTCP = unix.TUN_F_CSUM | unix.TUN_F_TSO4 | unix.TUN_F_TSO6 | unix.TUN_F_TSO_ECN
+	OffloadAll = OffloadTCP | unix.TUN_F_USO4 | unix.TUN_F_USO6
 )
 
-// openTUN makes a device with addresses. USO came with Linux 6.2: without it
-// the test is skipped.
-func openTUN(t *testing.T, ns *sandbox.NS, name string, offloads int, addrs ...string) *tun {
+// Open makes a device with addresses, which is gone when the test ends. USO came
+// with Linux 6.2: without it the test is skipped.
+func Open(t testing.TB, ns *sandbox.NS, name string, offloads int, addrs ...string) *Device {
 	t.Helper()
-	d := &tun{t: t, fd: -1, buf: make([]byte, 1<<17)}
+	d := &Device{t: t, fd: -1, buf: make([]byte, 1<<17)}
 	err := ns.Do(func() (err error) {
 		if d.fd, err = unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0); err != nil {
 			return err
@@ -64,6 +66,34 @@ func openTUN(t *testing.T, ns *sandbox.NS, name string, offloads int, addrs ...s
 		ns.MustRun(t, ip, "addr", "add", a, "dev", name, "nodad")
 	}
 	ns.MustRun(t, ip, "link", "set", "dev", name, "up")
+	d.index = index(t, ns, name)
+	awaitAddrs(t, ns, name, addrs)
+	return d
+}
+
+// awaitAddrs waits until IPv6 addresses can be used: the kernel sees to that in
+// a thread of its own, duplicate address detection or not.
+func awaitAddrs(t testing.TB, ns *sandbox.NS, name string, addrs []string) {
+	t.Helper()
+	want := 0
+	for _, a := range addrs {
+		if netip.MustParsePrefix(a).Addr().Is6() {
+			want++
+		}
+	}
+	for range 200 {
+		local := ns.MustRun(t, sandbox.IP(), "-6", "route", "show", "table", "local", "type", "local", "dev", name)
+		tentative := ns.MustRun(t, sandbox.IP(), "-6", "addr", "show", "dev", name, "tentative")
+		if strings.Count(local, "local ") >= want && tentative == "" {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("the IPv6 addresses of %s are not ready", name)
+}
+
+func index(t testing.TB, ns *sandbox.NS, name string) (n int) {
+	t.Helper()
 	if err := ns.Do(func() error {
 		ifr, err := unix.NewIfreq(name)
 		if err != nil {
@@ -75,22 +105,35 @@ func openTUN(t *testing.T, ns *sandbox.NS, name string, offloads int, addrs ...s
 		}
 		defer unix.Close(s)
 		err = unix.IoctlIfreq(s, unix.SIOCGIFINDEX, ifr)
-		d.index = int(ifr.Uint32())
+		n = int(ifr.Uint32())
 		return err
 	}); err != nil {
 		t.Fatal(err)
 	}
-	return d
+	return n
 }
 
-func (d *tun) write(b []byte) error {
+// Forward makes the namespace a router.
+func Forward(t testing.TB, ns *sandbox.NS) {
+	t.Helper()
+	if err := ns.Do(func() error {
+		return errors.Join(
+			os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0),
+			os.WriteFile("/proc/sys/net/ipv6/conf/all/forwarding", []byte("1"), 0))
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Write hands a virtio header and a packet to the kernel, as received.
+func (d *Device) Write(b []byte) error {
 	_, err := unix.Write(d.fd, b)
 	return err
 }
 
-// read returns the next packet of the tests' own and its virtio header, or nil
-// when none has come for a second.
-func (d *tun) read() (segment.Header, []byte) {
+// Read returns the next packet that is the test's own, and its virtio header, or
+// nil when none has come for a second. Borrowed until the next call.
+func (d *Device) Read(ours func(pkt []byte) bool) (segment.Header, []byte) {
 	d.t.Helper()
 	for {
 		p := []unix.PollFd{{Fd: int32(d.fd), Events: unix.POLLIN}}
@@ -117,38 +160,9 @@ func (d *tun) read() (segment.Header, []byte) {
 	}
 }
 
-// readAll reads so many packets, splitting those that need it.
-func (d *tun) readAll(want int) (packets [][]byte, supers int) {
-	d.t.Helper()
-	for len(packets) < want {
-		h, pkt := d.read()
-		if pkt == nil {
-			return packets, supers
-		}
-		if h.GSOType != segment.GSONone {
-			supers++
-		}
-		packets = append(packets, split(d.t, &h, pkt)...)
-	}
-	return packets, supers
-}
-
-func split(t *testing.T, h *segment.Header, pkt []byte) [][]byte {
-	t.Helper()
-	var sp segment.Splitter
-	if err := sp.Init(h, pkt); err != nil {
-		t.Fatalf("%+v, %x: %v", h, pkt[:min(len(pkt), 80)], err)
-	}
-	var out [][]byte
-	for seg := sp.Next(); seg != nil; seg = sp.Next() {
-		out = append(out, append([]byte(nil), seg...))
-	}
-	return out
-}
-
-// inject hands a super-packet to the kernel for transmission by the device, as
+// Inject hands a super-packet to the kernel for transmission by the device, as
 // a packet socket with PACKET_VNET_HDR does.
-func (d *tun) inject(ns *sandbox.NS, h *segment.Header, pkt []byte) error {
+func (d *Device) Inject(ns *sandbox.NS, h *segment.Header, pkt []byte) error {
 	b := make([]byte, segment.HeaderLen, segment.HeaderLen+len(pkt))
 	h.Encode(b)
 	proto := uint16(unix.ETH_P_IP)
