@@ -7,6 +7,7 @@ import (
 	"time"
 
 	nlx "github.com/xfrmctl/xfrmctl/netlinkx"
+	"github.com/xfrmctl/xfrmctl/tests/sandbox"
 )
 
 // listen starts a monitor of SAs, policies and expiries.
@@ -147,6 +148,35 @@ func TestMonitorLosesAndResyncs(t *testing.T) {
 				}
 				return
 			}
+		}
+	}
+}
+
+// TestMonitorAllNSID: events come from every namespace that has an id in the
+// listener's, with that id, and from no other.
+func TestMonitorAllNSID(t *testing.T) {
+	here, ns := dial(t)
+	known, stranger := sandbox.New(t), sandbox.New(t)
+	// A device with its other end there gives a namespace an id.
+	ns.MustRun(t, sandbox.IP(), "link", "add", "v0", "type", "veth", "peer", "name", "v1", "netns", known.Path())
+	m := listen(t, nlx.MonitorConfig{NetNS: nlx.NetNSFD(ns.FD()), AllNSID: true})
+	ctx := background(t)
+	for i, c := range []*nlx.Conn{dialIn(t, stranger, nil), dialIn(t, known, nil), here} {
+		if err := c.AddPolicy(ctx, policyN(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := 1; i <= 2; i++ {
+		n, err := m.Next(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, ok := n.Event.(*nlx.PolicyEvent)
+		if !ok || e.Policy.Selector.Src != policyN(i).Selector.Src {
+			t.Fatalf("event %+v, want the policy of namespace %d", n.Event, i)
+		}
+		if elsewhere := n.NSID.Valid && n.NSID.V >= 0; elsewhere != (i == 1) {
+			t.Errorf("event of namespace %d has the namespace id %+v", i, n.NSID)
 		}
 	}
 }
