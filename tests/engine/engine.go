@@ -6,6 +6,8 @@ package engine
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"os/exec"
@@ -61,12 +63,23 @@ func StartBinary(t testing.TB, binary string, ns *sandbox.NS, args ...string) *E
 			t.Logf("what the engine said:\n%s", e.Log())
 		}
 		os.RemoveAll(dir)
+		os.Remove(e.witness())
 	})
 	e.Restart(t)
 	return e
 }
 
 func (e *Engine) socket() string { return filepath.Join(e.dir, "esp.sock") }
+
+// StateDir is where the engine remembers which keys were used.
+func (e *Engine) StateDir() string { return filepath.Join(e.dir, "state") }
+
+// witness is the file outside StateDir by which the engine notices that its
+// journal was lost.
+func (e *Engine) witness() string {
+	sum := sha256.Sum256([]byte(filepath.Join(e.StateDir(), "keys")))
+	return "/run/xfrmctl/journal-" + hex.EncodeToString(sum[:8])
+}
 
 // Log returns what the engine has printed.
 func (e *Engine) Log() string {
@@ -85,7 +98,7 @@ func (e *Engine) Restart(t testing.TB) {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	args := []string{"esp", "--socket", e.socket(), "--state-dir", filepath.Join(e.dir, "state")}
+	args := []string{"esp", "--socket", e.socket(), "--state-dir", e.StateDir()}
 	e.cmd = exec.Command(e.Binary, append(args, e.args...)...)
 	e.cmd.Stdout, e.cmd.Stderr = log, log
 	if err := e.NS.Do(e.cmd.Start); err != nil {
