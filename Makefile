@@ -10,7 +10,7 @@ FUZZTIME ?= 60s
 DEMO_ARGS ?=
 RUNNER = (cd tests && $(GO) build -buildvcs=false -o ../build/runner ./runner) && build/runner
 
-.PHONY: build test lint fuzz bench differential demo lab clean
+.PHONY: build test lint fuzz bench differential enginebench interop hostile crash scale demo lab clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -buildvcs=$(VCS) -trimpath -tags urfave_cli_no_docs -ldflags '-s -w' -o xfrmctl ./cmd/xfrmctl
@@ -24,11 +24,8 @@ lint:
 fuzz:
 	@$(RUNNER) fuzz -time $(FUZZTIME)
 
-bench:
-	@$(RUNNER) bench
-
-differential:
-	@$(RUNNER) differential
+bench differential enginebench interop hostile crash scale:
+	@$(RUNNER) $@
 
 demo: build
 	@tests/lab/demo.sh $(DEMO_ARGS)

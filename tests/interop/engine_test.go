@@ -43,6 +43,7 @@ func TestRekeyWithEngine(t *testing.T) {
 }
 
 func TestHeadersOfKernelAndEngine(t *testing.T) {
+	notUnderEmulation(t)
 	p := sandbox.NewPair(t)
 	a, b := kernelWithEngine.make(t, p)
 	compareHeaders(t, p, a, b, differences)

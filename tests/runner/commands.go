@@ -10,18 +10,18 @@ import (
 // Limits for all test binaries on one kernel. They are there to end a hanging
 // kernel; runs take a fraction.
 const (
-	fullLimit         = 20 * time.Minute
-	shortLimit        = 10 * time.Minute
-	differentialLimit = 2 * time.Hour
-	guestMemory       = 2048
-	benchMemory       = 6144
+	fullLimit   = 20 * time.Minute
+	shortLimit  = 10 * time.Minute
+	longLimit   = 2 * time.Hour
+	guestMemory = 2048
+	benchMemory = 6144
 )
 
 func notBench(pkg string) bool { return !benchPackage.MatchString(pkg) }
 
-// wanted returns the kernels to use, and notes those that cannot be.
-func (s *session) wanted() []kernel {
-	all := kernels(os.Getenv("XFRMCTL_TEST_KERNEL"))
+// wanted returns the kernels of a list to use, and notes those that cannot be.
+func (s *session) wanted(list string) []kernel {
+	all := kernels(list)
 	_, err := exec.LookPath("apt-get")
 	return slices.DeleteFunc(all, func(k kernel) bool {
 		why := ""
@@ -45,7 +45,7 @@ func (s *session) wanted() []kernel {
 
 // test is make test. Kernels are built while the tests of the host run.
 func (s *session) test(fuzzTime time.Duration) {
-	all := s.wanted()
+	all := s.wanted(os.Getenv("XFRMCTL_TEST_KERNEL"))
 	s.prepare(names(all)...)
 	s.reference()
 	l := s.startLab(all)
@@ -80,28 +80,6 @@ func (s *session) onKernels(all []kernel, l *lab, bins []binary, full, short pla
 		}
 	}
 	<-l.done
-}
-
-// differential is make differential: the same length everywhere.
-func (s *session) differential() {
-	all := s.wanted()
-	s.prepare(names(all)...)
-	s.reference()
-	l := s.startLab(all)
-	bins := s.build(differentialPackage.MatchString)
-	p := plan{timeout: differentialLimit, mem: guestMemory, env: []string{"XFRMCTL_DIFF_N=" + fromEnv("XFRMCTL_DIFF_N", "3000")}}
-	s.onKernels(all, l, bins, p, p)
-}
-
-// bench is make bench. User Mode Linux is the steadiest kernel for ratios.
-func (s *session) bench() {
-	all := kernels(fromEnv("XFRMCTL_TEST_KERNEL", "uml"))
-	s.prepare(names(all)...)
-	s.reference()
-	l := s.startLab(all)
-	bins := s.build(benchPackage.MatchString)
-	p := plan{timeout: differentialLimit, mem: benchMemory, live: true, env: []string{"XFRMCTL_BENCH=1"}}
-	s.onKernels(all, l, bins, p, p)
 }
 
 // fromEnv returns a variable of the environment, or else a default.

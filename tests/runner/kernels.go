@@ -114,7 +114,7 @@ func (s *session) wait(l *lab, all []kernel) {
 type binary struct{ pkg, dir, path string }
 
 var (
-	benchPackage        = regexp.MustCompile(`/bench$`)
+	benchPackage        = regexp.MustCompile(`/(engine)?bench$`)
 	differentialPackage = regexp.MustCompile(`/diff[a-z]*$`)
 	// not kernel tests: they run with the unit tests
 	hostPackage = regexp.MustCompile(`/runner$`)

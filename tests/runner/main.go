@@ -18,8 +18,10 @@ const usage = `usage: runner COMMAND [FLAGS]
   test          everything: format, vet, unit tests, fuzzing for a moment, kernels
   lint          format, vet, shell scripts
   fuzz          each fuzz target for -time
-  bench         tests/bench inside User Mode Linux
+  bench         tests/bench inside User Mode Linux, tests/enginebench on this kernel
   differential  the differential tests at full length on every kernel
+  enginebench, interop, hostile, crash, scale
+                one package of tests of the userspace engine, at full length
 Run it inside the repository. XFRMCTL_TEST_KERNEL restricts the kernels.`
 
 func main() {
@@ -63,13 +65,13 @@ func run(ctx context.Context, command string, args []string) int {
 		s.lint(true)
 	case "fuzz":
 		s.fuzz(*fuzzTime)
-	case "bench":
-		s.bench()
-	case "differential":
-		s.differential()
 	default:
-		fmt.Fprintln(os.Stderr, usage)
-		return 255
+		runs, known := longRuns()[command]
+		if !known {
+			fmt.Fprintln(os.Stderr, usage)
+			return 255
+		}
+		s.long(runs)
 	}
 	s.write(s.out)
 	if !s.ok(command == "lint") {
