@@ -65,6 +65,9 @@ func verbs() []verb {
 		{"show", "[ DEV ]", "devices with their drivers, what they can do, and how many SAs they carry", (*command).show},
 		{"explain", "{ DEV | ID [ dev DEV ] }", "the chain kernel, device, driver, SA: the first link that fails, and what to do. ID is that of an installed SA, in the words of `state get`", (*command).explain},
 		{"check", "{ state add WORDS | FILE | - } [ on DEV ]", "whether SAs would be offloaded, before the kernel is asked; changes nothing. FILE has commands as for -batch", (*command).check},
+		{"verify", "ID [ for SECONDS ]", "reads an SA back and watches its counters and the driver's: the share of packets that went through the hardware. Exit code 1 when no device carries it", (*command).verify},
+		{"drain", "DEV [ save FILE ]", "move the SAs and policies that DEV carries to software, so that its eswitch mode or firmware can change; what was moved is written to FILE", (*command).drain},
+		{"restore", "FILE", "put what drain moved back on its device", (*command).restore},
 		{"help", "", "print this", nil},
 	}
 }

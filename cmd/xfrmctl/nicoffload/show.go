@@ -133,8 +133,12 @@ func slotText(slots map[string]int) string {
 	for name, n := range slots {
 		words = append(words, fmt.Sprintf("%s:%d", name, n))
 	}
+	return orNone(sorted(words))
+}
+
+func sorted(words []string) string {
 	slices.Sort(words)
-	return orNone(strings.Join(words, " "))
+	return strings.Join(words, " ")
 }
 
 func orNone(s string) string {
