@@ -57,7 +57,7 @@ func (p *Plane) keysOf(c *netlinkx.SA) []outer.Key {
 	in := c.Dir != netlinkx.DirOut
 	if c.Dir == 0 && c.Encap != nil && c.Encap.SrcPort != c.Encap.DstPort {
 		in = p.isLocal(c.Dst)
-		out = !in
+		out = !in || p.isLocal(c.Src)
 	}
 	if out {
 		keys = append(keys, p.keyOf(c))

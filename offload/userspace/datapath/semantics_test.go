@@ -1,0 +1,189 @@
+package datapath
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"testing"
+
+	"github.com/xfrmctl/xfrmctl/gsogro/segment"
+	"github.com/xfrmctl/xfrmctl/netlinkx"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/datapath/outer"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/esp"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb"
+)
+
+// sealed makes an authentic packet for b's inbound SA with anything inside.
+func sealed(t *testing.T, b *end, inside []byte, next byte) []byte {
+	t.Helper()
+	_, ob := tunnel.addresses()
+	dst := [16]byte(outer.AddrOf(ob))
+	sa := b.db.Inbound(&dst, netlinkx.FamilyIPv4, 0x1000, 0)
+	c := sa.Cipher()
+	pkt := make([]byte, c.SealedLen(len(inside), 0))
+	if _, err := c.Seal(pkt, inside, &esp.Seal{SPI: 0x1000, Seq: 1, IV: 1, NextHeader: next}, &esp.Scratch{}); err != nil {
+		t.Fatal(err)
+	}
+	return pkt
+}
+
+func TestDummy(t *testing.T) {
+	_, b := newPair(t, tunnel)
+	pkt := sealed(t, b, make([]byte, 100), esp.NextHeaderDummy)
+	if n := b.own(InDummy, func() { b.inject(pkt) }); n != 1 || len(b.queue.writes) != 0 {
+		t.Errorf("dummies %d, written %d; want 1, 0", n, len(b.queue.writes))
+	}
+	if n := b.count(sadb.InStateSeqError, func() { b.inject(pkt) }); n != 1 {
+		t.Error("a dummy's sequence number must count as seen")
+	}
+	check(t, b)
+}
+
+// TestNested sends packets through two SAs, one inside the other.
+func TestNested(t *testing.T) {
+	a, b := newEnd(t, Off{}), newEnd(t, Off{})
+	a.peer, b.peer = b, a
+	s := setup{mode: netlinkx.ModeTunnel}
+	oa, ob := s.addresses()
+	ma, mb := netip.MustParseAddr("2001:db8:9::1"), netip.MustParseAddr("2001:db8:9::2")
+	src, dst := s.inner()
+	for _, e := range []*end{a, b} {
+		e.device, e.queue = e.addDevice(t, DeviceConfig{Name: "test0", IfID: testIfID})
+		inner := s.sa(ma, mb, src, dst, 0x11)
+		inner.ReqID = 1
+		around := s.sa(oa, ob, src, dst, 0x22)
+		around.ReqID = 2
+		around.Flags |= netlinkx.FlagAFUnspec
+		around.Selector = netlinkx.Selector{}
+		addSA(t, e, inner)
+		addSA(t, e, around)
+	}
+	policy := func(e *end, dir netlinkx.PolicyDir) {
+		p := netlinkx.NewPolicy()
+		p.Dir, p.IfID = dir, testIfID
+		p.Selector = netlinkx.Selector{Family: netlinkx.FamilyIPv4, Src: host(src), Dst: host(dst)}
+		for i, x := range [][2]netip.Addr{{ma, mb}, {oa, ob}} {
+			tm := netlinkx.NewTemplate()
+			tm.Src, tm.Dst, tm.Proto, tm.Mode, tm.ReqID, tm.Family = x[0], x[1], netlinkx.ProtoESP, netlinkx.ModeTunnel, uint32(i+1), familyOf(x[0])
+			p.Templates = append(p.Templates, tm)
+		}
+		if err := e.db.AddPolicy(sadb.Cause{}, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	policy(a, netlinkx.PolicyOut)
+	policy(b, netlinkx.PolicyIn)
+	whole, parts := super(src, dst, 5, 1000, 10)
+	small := udpPacket(src, dst, 4, 20, true)
+	a.queue.reads = [][]byte{whole, plain(small)}
+	a.work()
+	b.work()
+	same(t, b.queue.packets(t), append(parts, small))
+	check(t, a, b)
+}
+
+// TestFragments sends fragments of a datagram: whole through a tunnel, put
+// together in transport mode.
+func TestFragments(t *testing.T) {
+	for _, mode := range []netlinkx.Mode{netlinkx.ModeTunnel, netlinkx.ModeTransport} {
+		s := setup{mode: mode}
+		a, b := newPair(t, s)
+		src, dst := s.inner()
+		whole := udpPacket(src, dst, 9, 3000, false)
+		body := whole[20:]
+		for off := 0; off < len(body); off += 1200 {
+			end := min(off+1200, len(body))
+			p := ipPacket(src, dst, 17, body[off:end], false)
+			field := uint16(off / 8)
+			if end < len(body) {
+				field |= 0x2000
+			}
+			binary.BigEndian.PutUint16(p[4:], 77)
+			binary.BigEndian.PutUint16(p[6:], field)
+			clear(p[10:12])
+			binary.BigEndian.PutUint16(p[10:], ^segment.Sum(p[:20]))
+			a.queue.reads = append(a.queue.reads, plain(p))
+		}
+		// policies see fragments without ports, as the kernel's do
+		a.work()
+		b.work()
+		want := 3
+		if mode == netlinkx.ModeTransport {
+			want = 1
+		}
+		if n := len(b.queue.packets(t)); n != want {
+			t.Errorf("%s: %d packets arrived, want %d", mode, n, want)
+		}
+		check(t, a, b)
+	}
+}
+
+// TestKeepalive: an SA that is quiet for long enough sends one.
+func TestKeepalive(t *testing.T) {
+	a, b := newPair(t, tunnel)
+	oa, ob := tunnel.addresses()
+	ia, ib := tunnel.inner()
+	sa := tunnel.sa(oa, ob, ia, ib, 0x3000)
+	sa.NATKeepalive, sa.Dir, sa.ReplayWindow = 1, netlinkx.DirOut, 0
+	addSA(t, a, sa)
+	a.plane.started = a.plane.started.Add(-2e9)
+	a.plane.sendKeepalives()
+	if n := b.own(InKeepalive, b.work); n != 1 {
+		t.Errorf("%d keepalives arrived, want 1", n)
+	}
+	a.plane.sendKeepalives() // not again at once
+	if n := b.own(InKeepalive, b.work); n != 0 {
+		t.Errorf("%d keepalives arrived, want 0", n)
+	}
+}
+
+// TestSockets: they come with SAs and go with the last of them.
+func TestSockets(t *testing.T) {
+	a, _ := newPair(t, tunnel)
+	if len(a.sockets) != 1 {
+		t.Fatalf("%d sockets, want 1", len(a.sockets))
+	}
+	if err := a.db.FlushSAs(sadb.Cause{}, netlinkx.ProtoESP); err != nil {
+		t.Fatal(err)
+	}
+	if len(a.sockets) != 0 {
+		t.Errorf("%d sockets after the last SA has gone, want 0", len(a.sockets))
+	}
+}
+
+// TestDevices: added, renumbered, removed, and their packets with them.
+func TestDevices(t *testing.T) {
+	a, b := newPair(t, tunnel)
+	src, dst := tunnel.inner()
+	if _, err := b.plane.AddDevice(DeviceConfig{Name: "test1", IfID: testIfID}); err == nil {
+		t.Error("a second device of the same if_id was accepted")
+	}
+	send := func() uint64 {
+		a.queue.reads = [][]byte{plain(udpPacket(src, dst, 1, 10, true))}
+		return b.own(InDelivered, func() { a.work(); b.work() })
+	}
+	if send() != 1 {
+		t.Error("not delivered at first")
+	}
+	if err := b.plane.SetIfID(b.device, 99); err != nil {
+		t.Fatal(err)
+	}
+	if n := b.count(sadb.InNoPols, func() { send() }); n != 1 {
+		t.Errorf("XfrmInNoPols grew by %d without a device, want 1", n)
+	}
+	if err := b.plane.SetIfID(b.device, testIfID); err != nil {
+		t.Fatal(err)
+	}
+	if send() != 1 {
+		t.Error("not delivered with the if_id back")
+	}
+	if err := b.plane.RemoveDevice(b.device); err != nil {
+		t.Fatal(err)
+	}
+	if n := b.count(sadb.InNoPols, func() { send() }); n != 1 {
+		t.Errorf("XfrmInNoPols grew by %d without the device, want 1", n)
+	}
+	if b.plane.RemoveDevice(b.device) == nil {
+		t.Error("removed twice")
+	}
+	check(t, a, b)
+}
