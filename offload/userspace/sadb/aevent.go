@@ -102,25 +102,17 @@ func (sa *SA) onReportTimer() {
 
 // aeLocked is an aevent of the SA as it is. The caller holds sa.mu.
 func (sa *SA) aeLocked(flags netlinkx.AEFlags) *netlinkx.AE {
-	c, u, oseq := sa.conf.Load(), sa.usage(), sa.oseq.Load()
+	c, u := sa.conf.Load(), sa.usage()
 	ae := &netlinkx.AE{
 		ID:    netlinkx.AEID{SA: c.ID(), Src: c.Src, ReqID: c.ReqID, Flags: flags},
 		Usage: &u, IfID: c.IfID, Dir: c.Dir, PCPU: c.PCPU,
 	}
 	if c.ReplayESN != nil {
-		e := *c.ReplayESN
-		sa.window.Extended(&e)
-		e.OSeq = uint32(oseq)
-		if sa.esn() {
-			e.OSeqHi = uint32(oseq >> 32)
-		}
+		var e netlinkx.ReplayESN
+		sa.extendedLocked(c.ReplayESN, &e)
 		ae.ReplayESN, ae.ReplayWindow = &e, c.ReplayWindow
 	} else {
-		r := netlinkx.ReplayState{}
-		if sa.window != nil {
-			r = sa.window.Legacy()
-		}
-		r.OSeq = uint32(oseq)
+		r := sa.legacyLocked()
 		ae.Replay = &r
 	}
 	if flags&netlinkx.AEReplayThresh != 0 {
@@ -209,6 +201,12 @@ func (sa *SA) applyAE(ae *netlinkx.AE) *Refusal {
 	case ae.ReplayESN != nil && c.ReplayESN != nil:
 		if err := sa.setExtended(ae.ReplayESN); err != nil {
 			return err
+		}
+		if !sa.esn() {
+			form := netlinkx.ReplayESN{BitmapLen: c.ReplayESN.BitmapLen, SeqHi: ae.ReplayESN.SeqHi, OSeqHi: ae.ReplayESN.OSeqHi}
+			next := *c
+			next.ReplayESN = &form
+			sa.conf.Store(&next)
 		}
 	case ae.Replay != nil && c.ReplayESN == nil:
 		sa.setLegacy(ae.Replay)

@@ -142,27 +142,35 @@ func (sa *SA) reportInto(b *reportBox) *netlinkx.SA {
 	b.sa.LastUsed = uint64(sa.lastUsed.Load())
 	sa.mu.Lock()
 	defer sa.mu.Unlock()
-	oseq := sa.oseq.Load()
-	if b.sa.ReplayESN == nil {
-		if sa.window != nil {
-			b.legacy = sa.window.Legacy()
-		} else {
-			b.legacy = netlinkx.ReplayState{}
-		}
-		b.legacy.OSeq = uint32(oseq)
+	if form := b.sa.ReplayESN; form != nil {
+		sa.extendedLocked(form, &b.esn)
+		b.sa.ReplayESN = &b.esn
+	} else {
+		b.legacy = sa.legacyLocked()
 		b.sa.Replay = &b.legacy
-		return &b.sa
 	}
-	bitmap := b.esn.Bitmap
-	b.esn = *b.sa.ReplayESN
-	b.esn.Bitmap = bitmap
-	sa.window.Extended(&b.esn)
-	b.esn.OSeq = uint32(oseq)
-	if sa.esn() {
-		b.esn.OSeqHi = uint32(oseq >> 32)
-	}
-	b.sa.ReplayESN = &b.esn
 	return &b.sa
+}
+
+// legacyLocked is the legacy replay state as it is. The caller holds sa.mu.
+func (sa *SA) legacyLocked() (r netlinkx.ReplayState) {
+	if sa.window != nil {
+		r = sa.window.Legacy()
+	}
+	r.OSeq = uint32(sa.oseq.Load())
+	return r
+}
+
+// extendedLocked fills out with the large replay state as it is, in the form
+// that conf has of it. The caller holds sa.mu.
+func (sa *SA) extendedLocked(form, out *netlinkx.ReplayESN) {
+	out.BitmapLen = form.BitmapLen
+	sa.window.Extended(out)
+	oseq := sa.oseq.Load()
+	out.OSeq, out.OSeqHi = uint32(oseq), uint32(oseq>>32)
+	if !sa.esn() {
+		out.SeqHi, out.OSeqHi = form.SeqHi, form.OSeqHi
+	}
 }
 
 func (sa *SA) usage() netlinkx.Usage {
