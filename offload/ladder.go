@@ -67,6 +67,7 @@ func (k *Kernel) offload(family string) Outcome {
 type NIC struct {
 	Name   string `json:"name"`
 	Driver string `json:"driver"`
+	Slot   string `json:"slot,omitempty"` // on its bus: "0000:3b:00.0"
 	// Via are the devices above it, the one that was named first; empty when it
 	// was named itself.
 	Via []string `json:"via,omitempty"`

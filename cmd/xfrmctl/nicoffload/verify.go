@@ -159,7 +159,7 @@ func (c *command) counters(dev string) (map[string]uint64, error) {
 		return nil, err
 	}
 	if nic.Driver == "netdevsim" {
-		return simulatedCounters(nic.Name), nil
+		return simulatedCounters(nic.Slot), nil
 	}
 	all, err := c.links.Stats(nic.Name)
 	if err != nil {
@@ -179,14 +179,10 @@ func (c *command) counters(dev string) (map[string]uint64, error) {
 var simulatedTx = regexp.MustCompile(`tx=(\d+)`)
 
 // simulatedCounters reads netdevsim's, which are in debugfs, where it is
-// mounted. Its files are named by bus and port.
-func simulatedCounters(dev string) map[string]uint64 {
+// mounted.
+func simulatedCounters(slot string) map[string]uint64 {
 	out := map[string]uint64{}
-	target, err := filepath.EvalSymlinks(filepath.Join("/sys/class/net", dev, "device"))
-	if err != nil {
-		return out
-	}
-	files, err := filepath.Glob(filepath.Join("/sys/kernel/debug/netdevsim", filepath.Base(target), "ports", "*", "ipsec"))
+	files, err := filepath.Glob(filepath.Join("/sys/kernel/debug/netdevsim", slot, "ports", "*", "ipsec"))
 	if err != nil || len(files) == 0 {
 		return out
 	}
