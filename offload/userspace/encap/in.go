@@ -179,47 +179,51 @@ func (t *Transform) restore6(h []byte, nextHeader byte, n int, a *Arrived) error
 
 // decapBEET puts a header with the SA's inner addresses before the payload;
 // the rest of it comes from the outer header, options from the pseudo header.
-func (t *Transform) decapBEET(buf []byte, off, n int, nextHeader byte, a *Arrived) (int, int, error) {
-	if t.innerV6 {
-		from := off - v6Len
-		if from < 0 {
-			return 0, 0, ErrRoom
-		}
-		if n > 0xffff {
-			return 0, 0, ErrHeader
-		}
-		h := buf[from:off]
-		put6(h, nextHeader, n, a)
-		copy(h[8:], t.beetSrc[:])
-		copy(h[24:], t.beetDst[:])
-		return from, v6Len + n, nil
-	}
+func (t *Transform) decapBEET(buf []byte, off, n int, nextHeader byte, a *Arrived) (from, length int, err error) {
 	opt := 0
-	if nextHeader == protoBEETPH {
-		if n < 4 {
-			return 0, 0, ErrHeader
+	if !t.innerV6 && nextHeader == protoBEETPH {
+		size := 0
+		if size, opt, err = pseudo(buf[off : off+n]); err != nil {
+			return 0, 0, err
 		}
-		ph := buf[off : off+n]
-		size := 4 + int(ph[2])
-		opt = 8*int(ph[1]) + 8 - size
-		if opt < 0 || opt&3 != 0 || opt > Room-v4Len || size+opt > n {
-			return 0, 0, ErrHeader
-		}
-		nextHeader = ph[0]
+		nextHeader = buf[off]
 		off, n = off+size, n-size
 	}
-	from := off - v4Len
-	if from < 0 {
+	hlen := v4Len
+	if t.innerV6 {
+		hlen = v6Len
+	}
+	if from = off - hlen; from < 0 {
 		return 0, 0, ErrRoom
 	}
-	if v4Len+n > 0xffff {
+	h := buf[from : off+opt]
+	switch {
+	case t.innerV6 && n <= 0xffff:
+		copy(h[8:], t.beetSrc[:])
+		copy(h[24:], t.beetDst[:])
+		put6(h, nextHeader, n, a)
+	case !t.innerV6 && v4Len+n <= 0xffff:
+		copy(h[12:], t.beetSrc[:4])
+		copy(h[16:], t.beetDst[:4])
+		put4(h, nextHeader, n-opt, a)
+	default:
 		return 0, 0, ErrHeader
 	}
-	h := buf[from : off+opt]
-	copy(h[12:], t.beetSrc[:4])
-	copy(h[16:], t.beetDst[:4])
-	put4(h, nextHeader, n-opt, a)
-	return from, v4Len + n, nil
+	return from, hlen + n, nil
+}
+
+// pseudo returns the length of the pseudo header, padding included, and that
+// of the options behind it.
+func pseudo(p []byte) (size, options int, err error) {
+	if len(p) < 4 {
+		return 0, 0, ErrHeader
+	}
+	size = 4 + int(p[2])
+	options = 8*int(p[1]) + 8 - size
+	if options < 0 || options&3 != 0 || options > Room-v4Len || size+options > len(p) {
+		return 0, 0, ErrHeader
+	}
+	return size, options, nil
 }
 
 // put4 fills an IPv4 header, options included if any, around its addresses.
