@@ -133,6 +133,7 @@ func (s *sending) begin(t *path, worker, n int) {
 	s.run = outer.Run{
 		Segment: n, Src: t.src, Dst: t.dst, Port: t.port,
 		TOS: s.plan.TOS, TTL: s.ttl(t), FlowLabel: s.plan.FlowLabel, DF: s.df(t),
+		MTU: int(t.linkMTU.Load()),
 	}
 }
 

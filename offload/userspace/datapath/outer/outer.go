@@ -68,6 +68,9 @@ type Run struct {
 	// DF forbids fragments. Without it a packet longer than the path's MTU
 	// goes out in fragments.
 	DF bool
+	// MTU is the path's, in bytes. It is needed for plain ESP without DF: the
+	// kernel makes no fragments of what comes with its header.
+	MTU int
 }
 
 // Sent is what became of packets handed to a socket.

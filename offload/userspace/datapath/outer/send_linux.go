@@ -2,6 +2,7 @@ package outer
 
 import (
 	"encoding/binary"
+	"math/rand/v2"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -62,9 +63,59 @@ func (s *Socket) Send(r *Run, res *Sent) {
 func (s *Socket) sendSingly(r *Run, res *Sent) {
 	for b := r.Buf; len(b) > 0; {
 		n := min(r.Segment, len(b))
-		s.push(r, b[:n], 1, res)
+		if s.key.Port == 0 && !r.DF && r.MTU > 0 && n > r.MTU {
+			s.sendFragments(r, b[:n], res)
+		} else {
+			s.push(r, b[:n], 1, res)
+		}
 		b = b[n:]
 	}
+}
+
+// sendFragments sends a packet that has its IP header with it in pieces, after
+// all that waits. It is sent when all pieces are.
+func (s *Socket) sendFragments(r *Run, pkt []byte, res *Sent) {
+	s.Flush(res)
+	var f fragments
+	if !f.init(pkt, r.MTU, rand.Uint32()|1) {
+		res.Dropped++
+		return
+	}
+	for {
+		head, payload := f.next()
+		if head == nil {
+			res.Packets++
+			return
+		}
+		errno := s.sendParts(r, head, payload)
+		res.Calls++
+		if errno == unix.EAGAIN || errno == unix.ENOBUFS {
+			s.waitWritable()
+			errno = s.sendParts(r, head, payload)
+			res.Calls++
+		}
+		if errno != 0 {
+			res.Dropped++
+			if errno == unix.EMSGSIZE {
+				res.TooLong++
+			}
+			return
+		}
+	}
+}
+
+// sendParts sends one datagram of two parts.
+func (s *Socket) sendParts(r *Run, head, payload []byte) unix.Errno {
+	q := &s.sender
+	q.address(0, s.key.V6, r) // nothing waits
+	iovs := [2]unix.Iovec{{Base: unsafe.SliceData(head)}, {Base: unsafe.SliceData(payload)}}
+	iovs[0].SetLen(len(head))
+	iovs[1].SetLen(len(payload))
+	h := q.msgs[0].hdr
+	h.Iov = &iovs[0]
+	h.SetIovlen(len(iovs))
+	_, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&h)), unix.MSG_DONTWAIT)
+	return errno
 }
 
 func (s *Socket) push(r *Run, b []byte, packets int, res *Sent) {
