@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/replay"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/rules"
 )
 
@@ -176,8 +177,7 @@ func (db *DB) SetAE(cause Cause, ae *netlinkx.AE, replace bool) error {
 	return nil
 }
 
-// checkAE is xfrm_replay_verify_len, and a rule of this engine: sequence
-// numbers of a counter-mode key do not go back.
+// checkAE is xfrm_replay_verify_len.
 func (sa *SA) checkAE(ae *netlinkx.AE) *Refusal {
 	if own, r := sa.conf.Load().ReplayESN, ae.ReplayESN; own != nil && r != nil {
 		switch {
@@ -187,10 +187,27 @@ func (sa *SA) checkAE(ae *netlinkx.AE) *Refusal {
 			return rules.Refuse(syscall.EINVAL, "New ESN size doesn't match the existing SA's ESN size")
 		case uint64(ae.ReplayWindow) > 32*uint64(r.BitmapLen):
 			return rules.Refuse(syscall.EINVAL, "ESN replay window is longer than the bitmap")
-		case ae.ReplayWindow != sa.window.Size():
-			return rules.Refuse(syscall.EINVAL, "The replay window of an installed SA can't be changed: add one with a new SPI")
 		}
 	}
+	return nil
+}
+
+// setLarge sets a large replay state, and with it the window. The caller holds
+// sa.mu.
+func (sa *SA) setLarge(ae *netlinkx.AE) *Refusal {
+	if ae.ReplayWindow != sa.window.Size() {
+		sa.window = replay.New(ae.ReplayWindow, sa.esn())
+	}
+	if err := sa.setExtended(ae.ReplayESN); err != nil {
+		return err
+	}
+	next := *sa.conf.Load()
+	next.ReplayWindow = ae.ReplayWindow
+	next.ReplayESN = &netlinkx.ReplayESN{BitmapLen: ae.ReplayESN.BitmapLen}
+	if !sa.esn() {
+		next.ReplayESN.SeqHi, next.ReplayESN.OSeqHi = ae.ReplayESN.SeqHi, ae.ReplayESN.OSeqHi
+	}
+	sa.conf.Store(&next)
 	return nil
 }
 
@@ -199,14 +216,8 @@ func (sa *SA) applyAE(ae *netlinkx.AE) *Refusal {
 	c := sa.conf.Load()
 	switch {
 	case ae.ReplayESN != nil && c.ReplayESN != nil:
-		if err := sa.setExtended(ae.ReplayESN); err != nil {
+		if err := sa.setLarge(ae); err != nil {
 			return err
-		}
-		if !sa.esn() {
-			form := netlinkx.ReplayESN{BitmapLen: c.ReplayESN.BitmapLen, SeqHi: ae.ReplayESN.SeqHi, OSeqHi: ae.ReplayESN.OSeqHi}
-			next := *c
-			next.ReplayESN = &form
-			sa.conf.Store(&next)
 		}
 	case ae.Replay != nil && c.ReplayESN == nil:
 		sa.setLegacy(ae.Replay)
