@@ -26,7 +26,7 @@ type Grant struct {
 // harmless. Numbers never repeat.
 func (sa *SA) Reserve(n int, bytes uint64) Grant {
 	if sa.State() != Valid {
-		return Grant{Drop: sa.outInvalid()}
+		return Grant{Drop: OutStateInvalid}
 	}
 	n = min(n, maxReserve)
 	g := Grant{}
@@ -51,14 +51,6 @@ func (sa *SA) Reserve(n int, bytes uint64) Grant {
 	sa.noteHeadroom(g.Seq + uint64(g.N) - 1)
 	sa.noteReplay()
 	return g
-}
-
-// outInvalid is how the kernel counts output on an SA that is not valid.
-func (sa *SA) outInvalid() Counter {
-	if sa.State() == Expired {
-		return OutStateExpired
-	}
-	return OutStateInvalid
 }
 
 // takeSeq takes up to n consecutive numbers: fewer at the end of all numbers,

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/flow"
@@ -149,6 +150,16 @@ func BenchmarkAdd(b *testing.B) {
 		must(b, db.AddSA(Cause{}, mixedSA(i)))
 		must(b, db.UpdatePolicy(Cause{}, mixedPolicy(i)))
 		i++
+	}
+}
+
+// BenchmarkBulkAdd adds 100,000 SAs and as many policies to an empty DB.
+func BenchmarkBulkAdd(b *testing.B) {
+	for b.Loop() {
+		db, _ := newDB(b, deaf)
+		start := time.Now()
+		fill(b, db, 100_000)
+		b.ReportMetric(time.Since(start).Seconds(), "s/100k-pairs")
 	}
 }
 

@@ -102,6 +102,13 @@ func (sa *SA) due(now int64) (next int64, soft, hard bool) {
 	if sa.dying.Load() {
 		return next, false, false
 	}
+	next, soft = sa.dueSoft(now, used, next)
+	return next, soft, false
+}
+
+// dueSoft does the same for the soft limits.
+func (sa *SA) dueSoft(now, used, next int64) (sooner int64, soft bool) {
+	l := &sa.conf.Load().Limits
 	if left, ok := remaining(l.SoftAdd, sa.addTime.Load(), now); ok {
 		if left <= 0 {
 			soft, sa.soft.ahead = true, false
@@ -116,7 +123,7 @@ func (sa *SA) due(now int64) (next int64, soft, hard bool) {
 			next = min(next, left)
 		}
 	}
-	return next, soft, false
+	return next, soft
 }
 
 // remaining is how many seconds are left of a limit that began at since; ok is
