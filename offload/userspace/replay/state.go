@@ -47,12 +47,23 @@ func (w *Window) Extended(r *netlinkx.ReplayESN) {
 	}
 	r.Bitmap = r.Bitmap[:r.BitmapLen]
 	clear(r.Bitmap)
-	for i := uint32(0); i < w.size; i++ {
-		if w.seen(i) {
-			at := w.place(i)
-			r.Bitmap[at/32] |= 1 << (at % 32)
-		}
+	// Places up to the highest number's hold the numbers just below it, those
+	// behind it the ones before these: two runs, both ascending.
+	pos, top := w.place(), uint32(w.top)
+	for at := uint32(0); at < w.size; at += 32 {
+		newer := lowest(int64(pos) + 1 - int64(at))
+		older := lowest(int64(w.size)-int64(at)) &^ newer
+		r.Bitmap[at/32] = w.bits(top-pos+at)&newer | w.bits(top-pos-w.size+at)&older
 	}
+}
+
+// lowest returns n set bits, 0 to 32.
+func lowest(n int64) uint32 { return uint32(1<<min(max(n, 0), 32) - 1) }
+
+// bits returns the bits of 32 numbers, n first.
+func (w *Window) bits(n uint32) uint32 {
+	i, shift := n&w.mask/64, n%64
+	return uint32(w.ring[i]>>shift | w.ring[w.next(i)]<<(64-shift))
 }
 
 // SetExtended replaces the state by one that Extended wrote or a user gave. A
@@ -66,10 +77,12 @@ func (w *Window) SetExtended(r *netlinkx.ReplayESN) error {
 		top |= uint64(r.SeqHi) << 32
 	}
 	w.reset(top)
+	at := w.place()
 	for i := uint32(0); r.Bitmap != nil && i < w.size; i++ {
-		if at := w.place(i); r.Bitmap[at/32]>>(at%32)&1 != 0 {
+		if r.Bitmap[at/32]>>(at%32)&1 != 0 {
 			w.see(i)
 		}
+		at = w.before(at)
 	}
 	return nil
 }
@@ -90,11 +103,18 @@ func (w *Window) see(i uint32) {
 	w.ring[n&w.mask/64] |= 1 << (n % 64)
 }
 
-// place returns where Linux keeps number top-i.
-func (w *Window) place(i uint32) uint32 {
-	pos := (uint32(w.top) - 1) % w.size
-	if pos >= i {
-		return pos - i
+// place returns where Linux keeps the highest number; each lower one lies
+// before it, around the end of the ring.
+func (w *Window) place() uint32 {
+	if w.size == 0 {
+		return 0
 	}
-	return w.size - (i - pos)
+	return (uint32(w.top) - 1) % w.size
+}
+
+func (w *Window) before(at uint32) uint32 {
+	if at == 0 {
+		return w.size - 1
+	}
+	return at - 1
 }
