@@ -5,7 +5,7 @@ import nl "github.com/xfrmctl/xfrmctl/netlinkx"
 // canonical rewrites a request for the codec: one attribute of each type,
 // without what the kernel does not read behind its end. malformed is what the
 // kernel says of the first one whose contents declare more than there is; the
-// attribute is cut to its fixed part then.
+// attribute is cut to its fixed part then. What trim returns nil for is left out.
 func (a *attrs) canonical(payload []byte, fixed int, trim trimmer) (b []byte, malformed *nl.Ack) {
 	b = make([]byte, 0, len(payload)+8)
 	b = append(b, payload[:min(fixed, len(payload))]...)
@@ -13,6 +13,9 @@ func (a *attrs) canonical(payload []byte, fixed int, trim trimmer) (b []byte, ma
 		data, text := trim(t, a.data[t])
 		if text != "" && malformed == nil {
 			malformed = invalid(text)
+		}
+		if data == nil {
+			continue
 		}
 		for len(b)%4 != 0 {
 			b = append(b, 0)
@@ -45,8 +48,14 @@ func canonicalOrder(a *attrs) []nl.AttrType {
 // is wrong with them.
 type trimmer func(t nl.AttrType, data []byte) (_ []byte, malformed string)
 
-// trimSPD is for the attributes of NEWSPDINFO: two thresholds of two bytes.
-func trimSPD(_ nl.AttrType, data []byte) ([]byte, string) { return data[:min(2, len(data))], "" }
+// trimSPD is for the attributes of NEWSPDINFO: two thresholds of two bytes. The
+// others are for the kernel to report, and it does not look at them.
+func trimSPD(t nl.AttrType, data []byte) ([]byte, string) {
+	if t != spdThreshold4 && t != spdThreshold6 {
+		return nil, ""
+	}
+	return data[:min(2, len(data))], ""
+}
 
 // trimXFRM is for the attributes of all other messages.
 func trimXFRM(t nl.AttrType, data []byte) (_ []byte, malformed string) {

@@ -121,7 +121,7 @@ func clampPrefixes(p []byte) {
 // p is its payload, and is changed.
 func clampUnread(t nl.MsgType, p []byte) {
 	switch t {
-	case nl.MsgAllocSPI, nl.MsgExpire, nl.MsgPolExpire, nl.MsgDelPolicy, nl.MsgGetPolicy:
+	case nl.MsgAllocSPI, nl.MsgExpire, nl.MsgPolExpire, nl.MsgDelPolicy, nl.MsgGetPolicy, nl.MsgMigrate:
 		clampPrefixes(p)
 	case nl.MsgAcquire:
 		clampPrefixes(p[acqSel:])

@@ -74,10 +74,16 @@ func xfrmPolicy() *policy {
 	return &policy{forms: f, strict: nl.AttrSADir}
 }
 
-// spdPolicy is xfrma_spd_policy: thresholds are the attributes 3 and 4.
+// Attributes of NEWSPDINFO (XFRMA_SPD_IPV4_HTHRESH, XFRMA_SPD_IPV6_HTHRESH).
+const (
+	spdThreshold4 nl.AttrType = 3
+	spdThreshold6 nl.AttrType = 4
+)
+
+// spdPolicy is xfrma_spd_policy.
 func spdPolicy() *policy {
-	f := make([]form, 5)
-	f[3], f[4] = form{length: 2}, form{length: 2}
+	f := make([]form, spdThreshold6+1)
+	f[spdThreshold4], f[spdThreshold6] = form{length: 2}, form{length: 2}
 	return &policy{forms: f}
 }
 

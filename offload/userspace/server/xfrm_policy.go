@@ -3,15 +3,16 @@ package server
 import (
 	nl "github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/rules"
 )
 
 // performPolicy is perform for messages about policies and the databases.
 func (s *Server) performPolicy(r *request, cause sadb.Cause) *nl.Ack {
+	if refused := r.badContext(); refused != nil {
+		return refused
+	}
 	switch v := r.value.(type) {
 	case *nl.Policy:
-		if r.malformed != nil && r.attrs.has(nl.AttrSecCtx) {
-			return r.malformed
-		}
 		if r.typ == nl.MsgUpdPolicy {
 			return r.verdict(s.db.UpdatePolicy(cause, v))
 		}
@@ -40,6 +41,48 @@ func (s *Server) performPolicy(r *request, cause sadb.Cause) *nl.Ack {
 		return r.verdict(s.db.Migrate(cause, v))
 	}
 	return s.performInfo(r, cause)
+}
+
+// badContext refuses a security context that is malformed, after what the
+// kernel checks before it (verify_sec_ctx_len). Where an index names the
+// policy, it does not look.
+func (r *request) badContext() *nl.Ack {
+	if !r.attrs.has(nl.AttrSecCtx) {
+		return nil
+	}
+	_, text := trimSecCtx(r.attrs.data[nl.AttrSecCtx])
+	if text == "" {
+		return nil
+	}
+	var p nl.Policy
+	named := false
+	switch v := r.value.(type) {
+	case *nl.Policy:
+		p = *v
+	case *nl.Acquire:
+		p = v.Policy
+	case *nl.PolicyID:
+		p, named = nl.Policy{Dir: v.Dir, Index: v.Index, Type: v.Type}, true
+	case *nl.ExpirePolicy:
+		p, named = v.Policy, true
+	default:
+		return nil
+	}
+	if named {
+		if err := rules.CheckPolicyType(p.Type); err != nil {
+			return r.verdict(err)
+		}
+	}
+	if err := rules.CheckPolicyDir(p.Dir); err != nil {
+		return r.verdict(err)
+	}
+	switch {
+	case named && p.Index != 0:
+		return nil
+	case p.Index != 0 && p.Index&7 != uint32(p.Dir):
+		return invalid("Policy index doesn't match direction")
+	}
+	return invalid(text)
 }
 
 // performInfo is perform for messages about the databases.

@@ -21,6 +21,9 @@ func (s *Server) perform(r *request) *nl.Ack {
 		}
 		return r.verdict(s.db.AddSA(cause, r.saRequest(v)))
 	case *nl.SAID:
+		if !v.Proto.HasSPI() && v.Family.Bits() == 0 && r.attrs.has(nl.AttrSrcAddr) {
+			return refuse(syscall.ESRCH, "") // a source, but of no family that there is
+		}
 		if r.typ == nl.MsgDelSA {
 			return r.verdict(s.db.DeleteSA(cause, v))
 		}
@@ -45,7 +48,10 @@ func (s *Server) perform(r *request) *nl.Ack {
 		return nil
 	case *nl.MigrateState:
 		q := &sadb.MigrateStateRequest{MigrateState: *v, Attrs: r.present(), Reserved: host.Uint16(r.payload()[msNewFamily+2:]) != 0}
-		return r.verdict(s.db.MigrateState(cause, q))
+		if err := s.db.MigrateState(cause, q); err != nil || s.Listening(nl.GroupMigrate) {
+			return r.verdict(err)
+		}
+		return refuse(0, "Failed to send migration notification") // so does the kernel without a listener
 	}
 	return s.performPolicy(r, cause)
 }
