@@ -24,13 +24,13 @@ type wish struct {
 // are not asked again while it lives. Without listeners nothing happens; with
 // Config.MaxAcquires larval SAs neither, so that traffic cannot fill memory.
 func (db *DB) acquire(w *wish) {
-	if !db.hears(netlinkx.GroupAcquire) {
-		return
+	if !db.hears(netlinkx.GroupAcquire) || db.fullOfWishes() {
+		return // without a lock: a flood comes here
 	}
+	c := db.larvalConf(w)
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	c := db.larvalConf(w)
-	if db.closed || db.acquires >= db.cfg.MaxAcquires || w.policy.dead || db.isAsked(c) {
+	if db.closed || db.fullOfWishes() || w.policy.dead || db.isAsked(c) {
 		return
 	}
 	if c.SPI != 0 && db.locate(c) != nil {
@@ -44,9 +44,11 @@ func (db *DB) acquire(w *wish) {
 	sa := db.newSA(c)
 	sa.state.Store(uint32(Larval))
 	sa.acquired = true
-	db.acquires++
+	db.acquires.Add(1)
 	db.insert(sa)
 }
+
+func (db *DB) fullOfWishes() bool { return int(db.acquires.Load()) >= db.cfg.MaxAcquires }
 
 // isAsked reports whether another thread was faster.
 func (db *DB) isAsked(c *netlinkx.SA) bool {

@@ -177,10 +177,14 @@ func (db *DB) reconfigure(sa *SA, c *netlinkx.SA) {
 	if db.cfg.SAChanged != nil {
 		db.cfg.SAChanged(sa, false)
 	}
-	db.byWant.Remove(db.hashes.want(&sa.want), sa)
+	old, next := sa.want, sa.want
+	next.ifID = c.IfID
+	if next != old { // packets never miss an SA that stays
+		db.byWant.Insert(db.hashes.want(&next), sa)
+		defer db.byWant.Remove(db.hashes.want(&old), sa)
+	}
+	sa.want = next
 	sa.conf.Store(c)
-	sa.want.ifID = c.IfID
-	db.byWant.Insert(db.hashes.want(&sa.want), sa)
 	if db.cfg.SAChanged != nil {
 		db.cfg.SAChanged(sa, true)
 	}

@@ -27,6 +27,7 @@ type DB struct {
 	// a CPU or was given another age.
 	exact    atomic.Bool
 	defaults [3]atomic.Uint32 // netlinkx.DefaultAction by direction
+	acquires atomic.Int32     // larval SAs that traffic made
 
 	mu     sync.Mutex // of the control side; guards what follows
 	closed bool
@@ -36,7 +37,6 @@ type DB struct {
 	byAcqSeq  map[uint32][]*SA   // larval SAs that an acquire's number names
 	spis      map[protoSPI]int32 // how many SAs have it
 	acqSeq    uint32
-	acquires  int // larval SAs that traffic made
 	saBuckets buckets
 
 	policies spd

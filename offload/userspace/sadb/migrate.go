@@ -27,7 +27,8 @@ func (db *DB) Migrate(_ Cause, m *netlinkx.Migrate) error {
 	if n == 0 {
 		return errno(syscall.ENODATA)
 	}
-	if err := db.migrateSAs(m); err != nil {
+	olds, err := db.migrateSAs(m)
+	if err != nil {
 		return err
 	}
 	c := *p.conf
@@ -36,6 +37,9 @@ func (db *DB) Migrate(_ Cause, m *netlinkx.Migrate) error {
 	moved.conf.Usage = p.conf.Usage
 	moved.useTime.Store(p.useTime.Load())
 	db.insertPolicy(moved, p)
+	for _, sa := range olds { // only now: no packet is without an SA
+		db.remove(sa)
+	}
 	if db.hears(netlinkx.GroupMigrate) {
 		e := *m
 		e.Policy = netlinkx.PolicyID{Selector: m.Policy.Selector, Dir: m.Policy.Dir, Type: netlinkx.Some(m.Policy.Type.V)}
@@ -111,8 +115,9 @@ func familyOr(f netlinkx.Family, a netip.Addr) netlinkx.Family {
 	return netlinkx.FamilyOf(a)
 }
 
-// migrateSAs moves the SA of each entry, if there is one.
-func (db *DB) migrateSAs(m *netlinkx.Migrate) *Refusal {
+// migrateSAs adds a moved twin of the SA of each entry that has one, and
+// returns those that are to be removed.
+func (db *DB) migrateSAs(m *netlinkx.Migrate) (olds []*SA, err *Refusal) {
 	type pair struct {
 		old *SA
 		to  *netlinkx.SA
@@ -134,17 +139,18 @@ func (db *DB) migrateSAs(m *netlinkx.Migrate) *Refusal {
 			c.MTimerThresh, c.NATKeepalive = 0, 0
 		}
 		if o := db.locate(&c); o != nil && o != sa {
-			return errno(syscall.ENODATA)
+			return nil, errno(syscall.ENODATA)
 		}
 		if _, err := rules.CheckTransform(&c); err != nil {
-			return &Refusal{Errno: syscall.ENODATA, Text: err.Text}
+			return nil, &Refusal{Errno: syscall.ENODATA, Text: err.Text}
 		}
 		moves = append(moves, pair{sa, &c})
 	}
 	for _, mv := range moves {
 		db.move(mv.old, mv.to)
+		olds = append(olds, mv.old)
 	}
-	return nil
+	return olds, nil
 }
 
 // entrySA is xfrm_migrate_state_find.
@@ -160,7 +166,8 @@ func (db *DB) entrySA(e *netlinkx.MigrateEntry, ifID uint32) *SA {
 	return nil
 }
 
-// move puts an SA like old, with its numbers and counters, in its place.
+// move adds an SA like old, with its numbers and counters. old is to be removed
+// afterwards.
 func (db *DB) move(old *SA, c *netlinkx.SA) {
 	sa := db.newSA(c)
 	sa.cipher, sa.authBit, sa.counter = old.cipher, old.authBit, old.counter

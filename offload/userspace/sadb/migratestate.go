@@ -37,6 +37,7 @@ func (db *DB) MigrateState(cause Cause, r *MigrateStateRequest) error {
 		return err
 	}
 	db.move(old, c)
+	db.remove(old)
 	if db.hears(netlinkx.GroupMigrate) {
 		e := r.MigrateState
 		e.NewSelector, e.OutputMark, e.Offload = c.Selector, c.OutputMark, nil
@@ -163,10 +164,10 @@ func (db *DB) checkMove(old *SA, c *netlinkx.SA, r *MigrateStateRequest) *Refusa
 	return nil
 }
 
-// takeOver makes sa, which is new, what old was, and puts it in its place. The
-// caller holds db.mu.
+// takeOver makes sa, which is new, what old is, and inserts it beside old. They
+// share their sequence numbers, so packets may use either until old is
+// removed. The caller holds db.mu.
 func (sa *SA) takeOver(old *SA) {
-	sa.db.remove(old)
 	sa.sequence = old.sequence
 	sa.mu.Lock()
 	sa.notify.maxDiff, sa.notify.maxAge = old.notify.maxDiff, old.notify.maxAge

@@ -79,7 +79,7 @@ func (db *DB) remove(sa *SA) bool {
 	drop(db.larval, acqKeyOf(c), sa)
 	drop(db.byAcqSeq, c.Seq, sa)
 	if sa.acquired {
-		db.acquires--
+		db.acquires.Add(-1)
 	}
 	db.uncountSA(sa)
 	sa.stopTimers()
