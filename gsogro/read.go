@@ -3,6 +3,7 @@ package gsogro
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"github.com/mdlayher/netlink"
 )
@@ -138,4 +139,21 @@ func (c *Conn) Driver(device string) (string, error) {
 		return "", fmt.Errorf("find the driver of %s: %w", device, err)
 	}
 	return d, nil
+}
+
+// Bytes returns how many bytes a device has received and sent.
+func (c *Conn) Bytes(device string) (uint64, error) {
+	var sum uint64
+	for _, name := range []string{"statistics/rx_bytes", "statistics/tx_bytes"} {
+		text, err := c.files.read(device, name)
+		if err != nil {
+			return 0, fmt.Errorf("read counters of %s: %w", device, err)
+		}
+		v, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("read counters of %s: %w", device, err)
+		}
+		sum += v
+	}
+	return sum, nil
 }

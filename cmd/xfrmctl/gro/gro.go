@@ -50,6 +50,7 @@ func verbs() []verb {
 		{"set", "DEV { FEATURE { on | off } | SETTING NUMBER }... [ recursive ]", "change, read back, and take all of it back when a part is refused", (*command).set},
 		{"snapshot", "[ DEV... ]", "print the settings as JSON, to restore them later", (*command).snapshot},
 		{"restore", "{ FILE | - }", "go back to a snapshot", (*command).restore},
+		{"auto", "DEV { run COMMAND | for SECONDS }", "try what the fast path wants, one feature at a time: measure, keep or take back. run: how fast a command ends (a bounded transfer); for: the bytes that pass DEV", (*command).auto},
 		{"help", "", "print this", nil},
 	}
 }
