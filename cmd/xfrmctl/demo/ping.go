@@ -65,14 +65,32 @@ func openRaw(ns *Namespace, v6 bool) (fd int, err error) {
 	return fd, err
 }
 
-// connect ties the socket to its addresses. A new IPv6 address cannot be used
-// at once: the kernel finishes it in the background.
+// connect ties the socket to its addresses.
 func connect(ctx context.Context, fd int, from, to netip.Addr) error {
+	if err := bind(ctx, fd, from); err != nil {
+		return err
+	}
+	return unix.Connect(fd, sockaddr(to))
+}
+
+// awaitAddress waits until an address can be used.
+func awaitAddress(ctx context.Context, ns *Namespace, a netip.Addr) error {
+	fd, err := openRaw(ns, a.Is6())
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if err := bind(ctx, fd, a); err != nil {
+		return fmt.Errorf("use %s: %w", a, err)
+	}
+	return nil
+}
+
+// bind gives the socket its address. A new IPv6 address cannot be used at once:
+// the kernel finishes it in the background, and drops what comes for it.
+func bind(ctx context.Context, fd int, from netip.Addr) error {
 	for deadline := time.Now().Add(bindWait); ; {
 		err := unix.Bind(fd, sockaddr(from))
-		if err == nil {
-			break
-		}
 		if !errors.Is(err, unix.EADDRNOTAVAIL) || time.Now().After(deadline) {
 			return err
 		}
@@ -82,7 +100,6 @@ func connect(ctx context.Context, fd int, from, to netip.Addr) error {
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
-	return unix.Connect(fd, sockaddr(to))
 }
 
 func sockaddr(a netip.Addr) unix.Sockaddr {

@@ -171,6 +171,21 @@ func (r *runner) protect(ctx context.Context) error {
 		}
 	}
 	r.out.plan(r.tunnels)
+	return r.awaitAddresses(ctx)
+}
+
+// awaitAddresses waits until all addresses that ping each other can be used, on
+// both sides: a ping to one that cannot yet gets no answer.
+func (r *runner) awaitAddresses(ctx context.Context) error {
+	for _, t := range r.tunnels {
+		for _, f := range t.flows {
+			for side, a := range f.addr {
+				if err := awaitAddress(ctx, r.ns[side], a); err != nil {
+					return fmt.Errorf("%s: %w", sideNames[side], err)
+				}
+			}
+		}
+	}
 	return nil
 }
 
