@@ -39,6 +39,7 @@ func (db *DB) construct(r *SARequest) (*SA, *Refusal) {
 	sa.notify.configure(r.SA, db.cfg.Sysctls)
 	if u := r.SA.SetUsage; u != nil {
 		sa.setUsage(u)
+		sa.aged = true
 	}
 	sa.state.Store(uint32(Valid))
 	return sa, nil

@@ -168,7 +168,7 @@ func (db *DB) checkMove(old *SA, c *netlinkx.SA, r *MigrateStateRequest) *Refusa
 // share their sequence numbers, so packets may use either until old is
 // removed. The caller holds db.mu.
 func (sa *SA) takeOver(old *SA) {
-	sa.sequence = old.sequence
+	sa.sequence, sa.aged = old.sequence, true
 	sa.mu.Lock()
 	sa.notify.maxDiff, sa.notify.maxAge = old.notify.maxDiff, old.notify.maxAge
 	sa.mu.Unlock()

@@ -240,3 +240,19 @@ func slowChoice(db *DB, f *flow.Flow) (best *SA) {
 	}
 	return best
 }
+
+// TestManySAsOfOneWant: of many SAs that differ in nothing a template asks
+// for, the newest is found without a look at the others.
+func TestManySAsOfOneWant(t *testing.T) {
+	db, _ := newDB(t, deaf)
+	for i := range netlinkx.SPI(5000) {
+		must(t, db.AddSA(Cause{}, testSA(i+1)))
+	}
+	must(t, db.AddPolicy(Cause{}, testPolicy(netlinkx.PolicyOut)))
+	if got := decide(db, packet("10.1.0.1", "10.2.0.1")); got != "protect 5000" {
+		t.Errorf("got %q", got)
+	}
+	if db.exact.Load() {
+		t.Error("every lookup looks at all of them")
+	}
+}

@@ -72,6 +72,7 @@ type SA struct {
 	place    *link[*SA]
 	timer    *time.Timer
 	soft     softMemory
+	aged     bool   // its time of addition is not that of its insertion
 	gaveAway bool   // counter is used by the SA that this one moved to
 	acquired bool   // made for traffic, counted against MaxAcquires
 	bucket   uint32 // hash of the kernel's, for SADInfo

@@ -42,7 +42,7 @@ func (db *DB) insert(sa *SA) {
 			db.byAcqSeq[c.Seq] = append(db.byAcqSeq[c.Seq], sa)
 		}
 	}
-	if c.PCPU.Valid || sa.addTime.Load() != now() {
+	if c.PCPU.Valid || sa.aged {
 		db.exact.Store(true)
 	}
 	db.byWant.Insert(db.hashes.want(&sa.want), sa)
