@@ -101,10 +101,17 @@ func esp(t *testing.T, s *space, p program) (socket string) {
 	return socket
 }
 
-// TestEngineLinks runs the same commands on XFRM interfaces of the kernel and
-// of the engine: exit codes, lists and error texts are the same.
-func TestEngineLinks(t *testing.T) {
-	b := setUp(t, true)
+// linkPair are two namespaces, and two more to move interfaces to.
+type linkPair struct {
+	*pair
+	targets     [2]*space
+	left, right []string // words in front of each command
+	tool        program
+}
+
+// newLinkPair needs a kernel with XFRM interfaces and TUN devices.
+func newLinkPair(t *testing.T, b bench) *linkPair {
+	t.Helper()
 	if _, err := os.Stat("/dev/net/tun"); err != nil {
 		t.Skip("needs TUN devices (CONFIG_TUN, /dev/net/tun)")
 	}
@@ -112,15 +119,15 @@ func TestEngineLinks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.close()
-	var targets [2]*space
-	for i := range targets {
-		if targets[i], err = newSpace(); err != nil {
+	t.Cleanup(p.close)
+	l := &linkPair{pair: p, tool: b.xfrmctl, left: []string{"--engine", "kernel", "iface"}}
+	for i := range l.targets {
+		if l.targets[i], err = newSpace(); err != nil {
 			t.Fatal(err)
 		}
-		defer targets[i].close()
+		t.Cleanup(l.targets[i].close)
 	}
-	for i, s := range []*space{p.left, p.right, targets[0], targets[1]} {
+	for i, s := range []*space{p.left, p.right, l.targets[0], l.targets[1]} {
 		s.quietIPv6(t)
 		s.named(t, fmt.Sprintf("differ-%c%d", "lr"[i%2], i/2))
 	}
@@ -131,31 +138,42 @@ func TestEngineLinks(t *testing.T) {
 	if r, err := p.left.run(b.ip, strings.Fields("link del probe"), ""); err != nil || r.code != 0 {
 		t.Fatalf("%v %v", r, err)
 	}
-	socket := esp(t, p.right, b.xfrmctl)
-	left, right := []string{"--engine", "kernel", "iface"}, []string{"--engine", "userspace", "--socket", socket, "iface"}
+	l.right = []string{"--engine", "userspace", "--socket", esp(t, p.right, b.xfrmctl), "iface"}
+	return l
+}
+
+// compare runs a command in two spaces, and compares what came of it.
+func (l *linkPair) compare(t *testing.T, left, right *space, line string) result {
+	t.Helper()
+	run := func(s *space, before []string, target string) result {
+		r, err := s.run(l.tool, append(before[:len(before):len(before)], strings.Fields(strings.ReplaceAll(line, "$TARGET", target))...), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	a, b := run(left, l.left, "differ-l1"), run(right, l.right, "differ-r1")
+	if a.code != b.code || maskLink(a.out) != maskLink(b.out) || maskLink(a.err) != maskLink(b.err) {
+		t.Errorf("iface %s\n%v\n%v", line, a, b)
+	}
+	return a
+}
+
+// TestEngineLinks runs the same commands on XFRM interfaces of the kernel and
+// of the engine: exit codes, lists and error texts are the same.
+func TestEngineLinks(t *testing.T) {
+	l := newLinkPair(t, setUp(t, true))
 	for _, line := range linkCommands {
-		l, err := p.left.run(b.xfrmctl, append(left, strings.Fields(strings.ReplaceAll(line, "$TARGET", "differ-l1"))...), "")
-		if err != nil {
-			t.Fatal(err)
+		if line != "delete ipsec2" {
+			l.compare(t, l.pair.left, l.pair.right, line)
+			continue
 		}
-		r, err := p.right.run(b.xfrmctl, append(right, strings.Fields(strings.ReplaceAll(line, "$TARGET", "differ-r1"))...), "")
-		if err != nil {
-			t.Fatal(err)
+		// It has moved.
+		if r := l.compare(t, l.targets[0], l.targets[1], "list"); !strings.Contains(r.out, "ipsec2") {
+			t.Errorf("moved, and not there: %v", r)
 		}
-		if l.code != r.code || maskLink(l.out) != maskLink(r.out) || maskLink(l.err) != maskLink(r.err) {
-			t.Errorf("iface %s\n%v\n%v", line, l, r)
-		}
-	}
-	// Where it moved to.
-	l, err := targets[0].run(b.xfrmctl, append(left, "list"), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := targets[1].run(b.xfrmctl, append(right, "list"), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if l.code != r.code || maskLink(l.out) != maskLink(r.out) || !strings.Contains(l.out, "ipsec2") {
-		t.Errorf("where it moved to:\n%v\n%v", l, r)
+		l.compare(t, l.targets[0], l.targets[1], "set ipsec2 if_id 11")
+		l.compare(t, l.targets[0], l.targets[1], line)
+		l.compare(t, l.pair.left, l.pair.right, line)
 	}
 }

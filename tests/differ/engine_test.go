@@ -1,7 +1,6 @@
 package differ
 
 import (
-	"slices"
 	"strings"
 	"testing"
 )
@@ -91,152 +90,75 @@ func (p *enginePair) mustRefuse(t *testing.T, c command, what string) {
 	}
 }
 
+// engineRun is a random run on both engines.
+type engineRun struct {
+	t                         *testing.T
+	b                         bench
+	g                         *generator
+	total, accepted, findings int
+	excused                   map[string]int
+}
+
 // TestEngineRandom runs random commands on both engines.
 func TestEngineRandom(t *testing.T) {
-	b := setUpEngines(t)
-	g := newGenerator(seed(t))
-	n, total, accepted, findings := count(t), 0, 0, 0
-	excused := map[string]int{}
-	for total < n && findings < 20 {
-		p, err := newEnginePair(b.xfrmctl, b.ip, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		g.forget()
-		var before []command
-		for range min(sequenceLength, n-total) {
-			c := g.next()
-			total++
-			if what := lacking(c); what != "" {
-				p.mustRefuse(t, c, what)
-				excused[what]++
-				continue
-			}
-			o, err := p.compare(c)
-			if err != nil {
-				t.Fatalf("%v: %v", c, err)
-			}
-			g.learn(o.left.code == 0)
-			if o.left.code == 0 {
-				accepted++
-			}
-			if o.kind == same {
-				before = append(before, c)
-				continue
-			}
-			if name := excuseEngine(c, o); name != "" {
-				excused[name]++
-				if o.tables == "" {
-					continue
-				}
-			} else {
-				findings++
-				t.Errorf("%s", engineFinding(before, c, o))
-			}
-			if err := p.reset(); err != nil {
-				t.Fatal(err)
-			}
-			before = nil
-		}
-		if err := p.close(); err != nil {
-			t.Error(err)
-		}
+	run := &engineRun{t: t, b: setUpEngines(t), excused: map[string]int{}}
+	run.g = newGenerator(seed(t))
+	for n := count(t); run.total < n && run.findings < 20; {
+		run.sequence(min(sequenceLength, n-run.total))
 	}
-	t.Logf("%d commands, %d accepted (%d %%), excused: %v", total, accepted, 100*accepted/max(total, 1), excused)
+	t.Logf("%d commands, %d accepted (%d %%), excused: %v", run.total, run.accepted, 100*run.accepted/max(run.total, 1), run.excused)
 }
 
-// eventCommands make events that random commands do not, or rarely.
-var eventCommands = []string{
-	"state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x900 mode tunnel reqid 9 aead rfc4106(gcm(aes)) 0x000102030405060708090a0b0c0d0e0f10111213 128 mark 7 mask 0xff if_id 3 output-mark 5 mask 0xf replay-window 64 flag esn dir in",
-	"state ae set src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x900 mark 7 mask 0xff replay-thresh 5",
-	"policy add src 10.1.0.0/24 dst 10.2.0.0/24 dir out index 0x40000009 tmpl src 10.0.0.1 dst 10.0.0.2 proto esp mode tunnel reqid 9 mark 1 mask 1",
-	"policy update src 10.1.0.0/24 dst 10.2.0.0/24 dir out priority 4 tmpl src 10.0.0.1 dst 10.0.0.2 proto esp mode tunnel reqid 9 mark 1 mask 1",
-	"policy delete index 0x40000009 dir out mark 1 mask 1",
-	"policy add src 10.1.0.0/24 dst 10.2.0.0/24 dir in",
-	"policy delete src 10.1.0.0/24 dst 10.2.0.0/24 dir in",
-	"policy add src 10.1.0.0/24 dst 10.2.0.0/24 dir fwd ptype sub",
-	"policy flush ptype sub",
-	"policy flush",
-	"policy setdefault in block",
-	"policy setdefault in accept",
-	"state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x901 mode tunnel reqid 8 aead rfc4106(gcm(aes)) 0x000102030405060708090a0b0c0d0e0f10111214 128 encap espinudp 4500 4501 0.0.0.0",
-	"policy add src 10.1.0.0/24 dst 10.2.0.0/24 dir out tmpl src 10.0.0.1 dst 10.0.0.2 proto esp mode tunnel reqid 8",
-	"policy migrate src 10.1.0.0/24 dst 10.2.0.0/24 dir out from src 10.0.0.1 dst 10.0.0.2 proto esp mode tunnel reqid 8 to src 10.0.0.3 dst 10.0.0.4",
-	"state delete src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x900 mark 7 mask 0xff",
-	"state flush proto esp",
-	"state flush",
-}
-
-// TestEngineEvents compares the events of both engines byte by byte.
-func TestEngineEvents(t *testing.T) {
-	b := setUpEngines(t)
-	p, err := newEnginePair(b.xfrmctl, b.ip, 0)
+// sequence runs commands on a fresh pair.
+func (run *engineRun) sequence(length int) {
+	p, err := newEnginePair(run.b.xfrmctl, run.b.ip, 0)
 	if err != nil {
-		t.Fatal(err)
+		run.t.Fatal(err)
 	}
 	defer func() {
 		if err := p.close(); err != nil {
-			t.Error(err)
+			run.t.Error(err)
 		}
 	}()
-	ears, err := p.listen()
-	if err != nil {
-		t.Fatal(err)
+	run.g.forget()
+	var before []command
+	for range length {
+		c := run.g.next()
+		run.total++
+		if what := lacking(c); what != "" {
+			p.mustRefuse(run.t, c, what)
+			run.excused[what]++
+			continue
+		}
+		if run.step(p, before, c) {
+			before = append(before, c)
+			continue
+		}
+		if err := p.reset(); err != nil { // from different tables nothing can be compared
+			run.t.Fatal(err)
+		}
+		before = nil
 	}
-	defer ears.close()
-	total := 0
-	run := func(c command) {
-		t.Helper()
-		left, right, err := p.both(c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		kernel, engine, err := ears.hear()
-		if err != nil {
-			t.Fatal(err)
-		}
-		total += len(kernel)
-		if left.code != right.code {
-			if excuseEngine(c, outcome{left: left, right: right, kind: differCode}) == "" {
-				t.Errorf("%v: %v %v", c, left, right)
-			}
-			if err := p.reset(); err != nil { // from different tables nothing can be compared
-				t.Fatal(err)
-			}
-			if _, _, err := ears.hear(); err != nil {
-				t.Fatal(err)
-			}
-			return
-		}
-		compareEvents(t, c, kernel, engine)
-	}
-	for _, line := range eventCommands {
-		words, err := splitWords(line, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		run(newCommand(words))
-	}
-	g := newGenerator(seed(t))
-	for range count(t) / 2 {
-		if c := g.next(); lacking(c) == "" {
-			run(c)
-			g.learn(true)
-		}
-	}
-	t.Logf("%d events", total)
 }
 
-func compareEvents(t *testing.T, c command, kernel, engine []message) {
-	t.Helper()
-	if len(kernel) != len(engine) {
-		t.Errorf("%v: %d events of the kernel, %d of the engine", c, len(kernel), len(engine))
-		return
+// step runs one command, and reports whether both did the same.
+func (run *engineRun) step(p *enginePair, before []command, c command) bool {
+	o, err := p.compare(c)
+	if err != nil {
+		run.t.Fatalf("%v: %v", c, err)
 	}
-	for i := range kernel {
-		if !slices.Equal(kernel[i], engine[i]) {
-			t.Errorf("%v: event %d:%s", c, i+1, firstDifference(kernel[i], engine[i]))
-			return
-		}
+	run.g.learn(o.left.code == 0)
+	if o.left.code == 0 {
+		run.accepted++
 	}
+	if o.kind == same {
+		return true
+	}
+	if name := excuseEngine(c, o); name != "" {
+		run.excused[name]++
+	} else {
+		run.findings++
+		run.t.Errorf("%s", engineFinding(before, c, o))
+	}
+	return false
 }

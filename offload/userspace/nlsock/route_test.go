@@ -13,6 +13,17 @@ func dialRaw(path string) (*net.UnixConn, error) {
 	return net.DialUnix("unixpacket", nil, &net.UnixAddr{Name: path, Net: "unixpacket"})
 }
 
+// linkMessage is an RTM_NEWLINK with attributes that are numbers.
+func linkMessage(attrs ...[2]uint32) []byte {
+	body := make([]byte, sizeIfInfo)
+	for _, a := range attrs {
+		body = host.AppendUint16(body, 8)
+		body = host.AppendUint16(body, uint16(a[0]))
+		body = host.AppendUint32(body, a[1])
+	}
+	return append(appendHeader(nil, len(body), rtmNewLink, 5, 1, 0), body...)
+}
+
 // TestRouteFiles: the socket and namespace of the client come with the hello,
 // and namespaces that a message names with the message.
 func TestRouteFiles(t *testing.T) {
@@ -38,16 +49,7 @@ func TestRouteFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ns.Close()
-	body := make([]byte, sizeIfInfo)
-	for _, a := range []struct {
-		typ uint16
-		v   uint32
-	}{{4, 1400}, {iflaNetNSFD, uint32(ns.Fd())}, {iflaNetNSPID, uint32(os.Getpid())}} {
-		body = host.AppendUint16(body, 8)
-		body = host.AppendUint16(body, a.typ)
-		body = host.AppendUint32(body, a.v)
-	}
-	if err := c.Send(append(appendHeader(nil, len(body), rtmNewLink, 5, 1, 0), body...)); err != nil {
+	if err := c.Send(linkMessage([2]uint32{4, 1400}, [2]uint32{iflaNetNSFD, uint32(ns.Fd())}, [2]uint32{iflaNetNSPID, uint32(os.Getpid())})); err != nil {
 		t.Fatal(err)
 	}
 	files := <-got

@@ -74,8 +74,17 @@ func aead(keyBits uint32, keyLen int) attrOf {
 	return attrOf{uint16(nl.AttrAlgAEAD), b}
 }
 
-// TestRawVerdicts is what the kernel says of messages that no command makes.
-func TestRawVerdicts(t *testing.T) {
+// rawVerdict is a message and what is said of it.
+type rawVerdict struct {
+	name   string
+	msg    []byte
+	errno  syscall.Errno
+	text   string
+	offset int
+}
+
+// rawVerdicts are messages that no command makes.
+func rawVerdicts() []rawVerdict {
 	sel := make([]byte, sizeSelector)
 	host.PutUint16(sel[selFamily:], 2)
 	long := append(append([]byte(nil), sel...), make([]byte, 8)...)
@@ -86,13 +95,7 @@ func TestRawVerdicts(t *testing.T) {
 		return b
 	}
 	good := aead(160, 20)
-	for _, x := range []struct {
-		name   string
-		msg    []byte
-		errno  syscall.Errno
-		text   string
-		offset int
-	}{
+	return []rawVerdict{
 		{"unknown message", rawMessage(0x40, 0, nil), syscall.EINVAL, "", 0},
 		{"report", rawMessage(nl.MsgReport, 0, make([]byte, sizeReport)), syscall.EINVAL, "", 0},
 		{"short header", rawMessage(nl.MsgNewSA, 0, make([]byte, 223)), syscall.EINVAL, textHeader, 0},
@@ -115,7 +118,12 @@ func TestRawVerdicts(t *testing.T) {
 		{"aevent without replace", rawMessage(nl.MsgNewAE, 0, make([]byte, sizeAE), attrOf{uint16(nl.AttrReplayThresh), u32(1)}), syscall.EINVAL, "NLM_F_REPLACE flag is required", 0},
 		{"aevent of nothing", rawMessage(nl.MsgNewAE, flagReplace, make([]byte, sizeAE)), syscall.EINVAL, "Missing required attribute for AE", 0},
 		{"migration of nothing", rawMessage(nl.MsgMigrate, 0, append(sel, make([]byte, 8)...)), syscall.EINVAL, "Missing required MIGRATE attribute", 0},
-	} {
+	}
+}
+
+// TestRawVerdicts is what the kernel says of messages that no command makes.
+func TestRawVerdicts(t *testing.T) {
+	for _, x := range rawVerdicts() {
 		s := engine(t)
 		got := verdictOn(t, s, x.msg)
 		if got.Errno != x.errno || got.Text != x.text || got.Offset != x.offset {

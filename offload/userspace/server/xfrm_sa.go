@@ -40,12 +40,7 @@ func (s *Server) perform(r *request) *nl.Ack {
 		return r.verdict(s.db.SetAE(cause, v, r.flags&flagReplace != 0))
 	case *nl.AEID:
 		ae, err := s.db.GetAE(v)
-		if err != nil {
-			return r.verdict(err)
-		}
-		h := r.c.header(r.message)
-		r.c.send(func(b []byte) ([]byte, error) { return nl.AppendEvent(b, h, &nl.AEvent{AE: *ae}) })
-		return nil
+		return r.answerAE(ae, err)
 	case *nl.MigrateState:
 		q := &sadb.MigrateStateRequest{MigrateState: *v, Attrs: r.present(), Reserved: host.Uint16(r.payload()[msNewFamily+2:]) != 0}
 		if err := s.db.MigrateState(cause, q); err != nil || s.Listening(nl.GroupMigrate) {
@@ -86,6 +81,16 @@ func (r *request) answerSA(sa *nl.SA, err error) *nl.Ack {
 	}
 	h := r.c.header(r.message)
 	r.c.send(func(b []byte) ([]byte, error) { return nl.AppendSA(b, h, sa) })
+	return nil
+}
+
+// answerAE sends an aevent.
+func (r *request) answerAE(ae *nl.AE, err error) *nl.Ack {
+	if err != nil {
+		return r.verdict(err)
+	}
+	h := r.c.header(r.message)
+	r.c.send(func(b []byte) ([]byte, error) { return nl.AppendEvent(b, h, &nl.AEvent{AE: *ae}) })
 	return nil
 }
 
