@@ -175,13 +175,16 @@ func (r *runner) protect(ctx context.Context) error {
 }
 
 // awaitAddresses waits until all addresses that ping each other can be used, on
-// both sides: a ping to one that cannot yet gets no answer.
+// both sides: a ping to one that cannot yet gets no answer. What cannot be used
+// after a while shows with the pings.
 func (r *runner) awaitAddresses(ctx context.Context) error {
+	wait, stop := context.WithTimeout(ctx, bindWait)
+	defer stop()
 	for _, t := range r.tunnels {
 		for _, f := range t.flows {
 			for side, a := range f.addr {
-				if err := awaitAddress(ctx, r.ns[side], a); err != nil {
-					return fmt.Errorf("%s: %w", sideNames[side], err)
+				if awaitAddress(wait, r.ns[side], a) != nil {
+					return ctx.Err()
 				}
 			}
 		}
