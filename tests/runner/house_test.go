@@ -53,7 +53,7 @@ var mayImport = map[string][]string{
 	"offload":                {"gsogro", "netlinkx"},
 	"cmd/xfrmctl/nicoffload": {"cmd/xfrmctl/ipxfrm", "gsogro", "netlinkx", "offload"},
 	"cmd/xfrmctl": {"cmd/xfrmctl/nicoffload", "cmd/xfrmctl/gro", "gsogro", "cmd/xfrmctl/ipxfrm", "cmd/xfrmctl/demo", "ifaces", "netlinkx",
-		"offload/userspace", "offload/userspace/journal", "offload/userspace/nlsock"},
+		"offload/userspace", "offload/userspace/journal", "offload/userspace/nlsock", "offload"},
 }
 
 // source is one parsed file of the main module.
