@@ -68,8 +68,11 @@ func FuzzInverse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) { inverse(t, b) })
 }
 
+// payloads are taken from the front of this.
+var payloads = random(400, 1)
+
 func inverse(t testing.TB, b []byte) {
-	b = b[:min(len(b), 3*150)] // enough for several writes
+	b = b[:min(len(b), 3*100)] // enough for several writes
 	var flows [4]spec
 	for i := range flows {
 		flows[i] = tcp4(0xffffff00, nil)
@@ -101,14 +104,28 @@ func inverse(t testing.TB, b []byte) {
 		}
 	}
 	for k := range want {
+		forgetFixedIDs(got[k], want[k])
 		comparePackets(t, got[k], want[k])
+	}
+}
+
+// forgetFixedIDs takes over the identification of DF packets that had that of
+// the packet before: the one thing that merging changes.
+func forgetFixedIDs(got, want [][]byte) {
+	for i := 1; i < min(len(got), len(want)); i++ {
+		g, w := got[i], want[i]
+		if w[0]>>4 == 4 && w[6]&0x40 != 0 && be.Uint16(w[4:]) == be.Uint16(want[i-1][4:]) && headerOK(g) {
+			copy(g[4:6], w[4:6])
+			copy(g[10:12], w[10:12])
+		}
 	}
 }
 
 // next makes the flow's next packet, with a change that stays in the flow for
 // even kinds of change and is of this packet only for odd ones.
 func (s *spec) next(size, change byte, n int) []byte {
-	s.payload = random(n<<(size&7), uint64(n))[:min(n<<(size&7), 1400)]
+	n = min(n<<(size&7), 400)
+	s.payload = payloads[:n]
 	p := *s
 	at := &p
 	if change&1 == 0 {

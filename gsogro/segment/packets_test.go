@@ -92,12 +92,11 @@ func (s *spec) build() []byte {
 // slowSum is RFC 1071 in its plainest form.
 func slowSum(b []byte) uint16 {
 	var sum uint64
-	for i := range b {
-		if i%2 == 0 {
-			sum += uint64(b[i]) << 8
-		} else {
-			sum += uint64(b[i])
-		}
+	for i := 0; i+1 < len(b); i += 2 {
+		sum += uint64(b[i])<<8 | uint64(b[i+1])
+	}
+	if len(b)%2 != 0 {
+		sum += uint64(b[len(b)-1]) << 8
 	}
 	for sum > 0xffff {
 		sum = sum>>16 + sum&0xffff
