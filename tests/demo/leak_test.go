@@ -96,11 +96,20 @@ func (s *sabotagedEnd) Install(ctx context.Context, l *demo.Link) error {
 	return s.Endpoint.Install(ctx, l)
 }
 
-// runSabotaged runs the demo, where the kernel can.
-func runSabotaged(t *testing.T, change func(*demo.Link)) *demo.Report {
+// onBoth runs a test on either engine.
+func onBoth(t *testing.T, test func(t *testing.T, e demo.Engine)) {
+	t.Run("kernel", func(t *testing.T) { test(t, demo.Kernel()) })
+	t.Run("userspace", func(t *testing.T) {
+		needTUN(t)
+		test(t, demo.Userspace(binary(t)))
+	})
+}
+
+// runSabotaged runs the demo, where the engine can.
+func runSabotaged(t *testing.T, e demo.Engine, change func(*demo.Link)) *demo.Report {
 	t.Helper()
 	needRoot(t)
-	r, err := demo.Run(t.Context(), &demo.Config{Engines: []demo.Engine{sabotage{demo.Kernel(), change}}})
+	r, err := demo.Run(t.Context(), &demo.Config{Engines: []demo.Engine{sabotage{e, change}}})
 	if lacks := (*demo.UnsupportedError)(nil); errors.As(err, &lacks) && !able() {
 		t.Skip(err)
 	}
@@ -112,7 +121,7 @@ func runSabotaged(t *testing.T, change func(*demo.Link)) *demo.Report {
 
 // One link without policies: it is in clear, the others are not.
 func TestSeesWhatPoliciesMiss(t *testing.T) {
-	r := runSabotaged(t, func(l *demo.Link) {
+	r := runSabotaged(t, demo.Kernel(), func(l *demo.Link) {
 		if l.Mode == netlinkx.ModeTransport {
 			l.Policies = nil
 		}
@@ -128,9 +137,30 @@ func TestSeesWhatPoliciesMiss(t *testing.T) {
 	}
 }
 
+// What the userspace engine has no policy for it drops: it cannot send in clear.
+func TestUserspaceEngineDropsWhatPoliciesMiss(t *testing.T) {
+	needTUN(t)
+	r := runSabotaged(t, demo.Userspace(binary(t)), func(l *demo.Link) {
+		if l.Mode == netlinkx.ModeTransport {
+			l.Policies = nil
+		}
+	})
+	for _, f := range r.Tunnels {
+		want := f.Sent
+		if f.Mode == "transport" {
+			want = 0
+		}
+		if f.Received != want || f.ESPPackets != 2*want || f.ClearPackets != 0 {
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
 // ESP that does not encrypt is not taken for protection.
-func TestSeesThroughNullEncryption(t *testing.T) {
-	r := runSabotaged(t, func(l *demo.Link) {
+func TestSeesThroughNullEncryption(t *testing.T) { onBoth(t, seesThroughNullEncryption) }
+
+func seesThroughNullEncryption(t *testing.T, e demo.Engine) {
+	r := runSabotaged(t, e, func(l *demo.Link) {
 		for _, sa := range l.SAs {
 			sa.AuthTrunc = &netlinkx.AuthTrunc{Name: "hmac(sha256)", Key: netlinkx.NewKey(sa.AEAD.Key.Reveal()[:32]), ICVBits: 128}
 			sa.Crypt = &netlinkx.Algo{Name: "ecb(cipher_null)"}
@@ -146,9 +176,11 @@ func TestSeesThroughNullEncryption(t *testing.T) {
 
 // Ends that do not have the same key: nothing gets through, and the SA that
 // refused it is named.
-func TestNoticesThatNothingArrives(t *testing.T) {
+func TestNoticesThatNothingArrives(t *testing.T) { onBoth(t, noticesThatNothingArrives) }
+
+func noticesThatNothingArrives(t *testing.T, e demo.Engine) {
 	seen := map[netlinkx.SPI]bool{}
-	r := runSabotaged(t, func(l *demo.Link) {
+	r := runSabotaged(t, e, func(l *demo.Link) {
 		for _, sa := range l.SAs {
 			if l.Name == "ipsec4" && seen[sa.SPI] {
 				sa.AEAD.Key = netlinkx.NewKey(make([]byte, sa.AEAD.Key.Len()))

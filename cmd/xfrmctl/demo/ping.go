@@ -18,7 +18,7 @@ const (
 	// takes its time over the first one.
 	firstWait = 3 * time.Second
 	// shortWait is for when an answer has failed to come already.
-	shortWait = 300 * time.Millisecond
+	shortWait = time.Second
 	// bindWait is how long a new address may take to be usable.
 	bindWait = 3 * time.Second
 )
