@@ -7,6 +7,7 @@ import (
 
 // deliver writes what the coalescer holds to the devices.
 func (w *worker) deliver() {
+	before := w.in.merging
 	for _, out := range w.in.merge.Outputs() {
 		d := w.table.bySlot[out.Device]
 		s := d.source(w.id)
@@ -21,10 +22,14 @@ func (w *worker) deliver() {
 		}
 	}
 	w.in.merge.Reset()
+	if w.in.merging != before {
+		w.in.merge = segment.NewCoalescer(w.in.merging)
+	}
 }
 
 // refused deals with what a device would not take. A kernel that does not
-// like super-packets (EINVAL; see Config.Off) gets their packets one by one.
+// like super-packets (EINVAL; see Off) gets their packets one by one, and no
+// more super-packets of that kind.
 func (w *worker) refused(s *deviceSource, out segment.Output, err error) {
 	if out.Packets > 1 && badHeader(err) {
 		w.writeSingly(s, out)
@@ -45,6 +50,11 @@ func (w *worker) writeSingly(s *deviceSource, out segment.Output) {
 	if h.Decode(out.Buf) != nil || split.Init(&h, out.Buf[segment.HeaderLen:]) != nil {
 		w.stats.Own[InDeviceError] += uint64(out.Packets)
 		return
+	}
+	if h.GSOType == segment.GSOUDPL4 {
+		w.in.merging.NoUDP = true
+	} else {
+		w.in.merging.NoTCP = true
 	}
 	single := w.in.single
 	for seg := split.Next(); seg != nil; seg = split.Next() {

@@ -28,6 +28,7 @@ type inboundState struct {
 	batch   *outer.Batch
 	message outer.Message
 	merge   *segment.Coalescer
+	merging segment.CoalescerConfig
 	scratch esp.Scratch
 	arrived encap.Arrived
 	flows   flow.Flow
@@ -55,7 +56,8 @@ type checked struct {
 
 func (in *inboundState) init(c Config) {
 	in.batch = outer.NewBatch(received, 0)
-	in.merge = segment.NewCoalescer(segment.CoalescerConfig{NoTCP: c.Off.TCP, NoUDP: c.Off.UDP})
+	in.merging = segment.CoalescerConfig{NoTCP: c.Off.TCP, NoUDP: c.Off.UDP}
+	in.merge = segment.NewCoalescer(in.merging)
 	in.single = make([]byte, segment.HeaderLen+outer.MaxDatagram)
 	for i := range in.buf {
 		in.buf[i] = make([]byte, encap.Room+outer.MaxDatagram)
@@ -73,7 +75,7 @@ func (s *socketSource) service(w *worker) bool {
 	w.stats.ReceiveCalls++
 	if err != nil {
 		if fatal(err) {
-			w.remove(s)
+			w.gone = append(w.gone, s)
 		}
 		return pending(err)
 	}

@@ -102,7 +102,7 @@ func (w *worker) fetch(s *deviceSource) (n int, more bool) {
 		w.stats.DeviceReads++
 		if err != nil {
 			if fatal(err) {
-				w.remove(s)
+				w.gone = append(w.gone, s)
 			}
 			return n, false
 		}

@@ -256,6 +256,24 @@ func TestOutboundDrops(t *testing.T) {
 	check(t, a, b)
 }
 
+// TestGone: a device that was deleted is not read again.
+func TestGone(t *testing.T) {
+	a, _ := newPair(t, tunnel)
+	for _, s := range a.plane.workers[0].sources {
+		if d, ok := s.(*deviceSource); ok {
+			d.queue = goneQueue{a.queue}
+		}
+	}
+	a.work()
+	if n := len(a.plane.workers[0].sources); n != 1 {
+		t.Errorf("%d sources are left, want the socket only", n)
+	}
+}
+
+type goneQueue struct{ *memoryQueue }
+
+func (goneQueue) Read([]byte) (int, error) { return 0, unix.EBADFD }
+
 // TestDeviceRefuses: a device that is down, and one that does not take
 // super-packets.
 func TestDeviceRefuses(t *testing.T) {
@@ -272,6 +290,19 @@ func TestDeviceRefuses(t *testing.T) {
 	a.work()
 	b.work()
 	same(t, b.queue.packets(t), parts)
+	refused := 0
+	b.queue.refuse = func(p []byte) error {
+		if p[1] != 0 {
+			refused++
+		}
+		return nil
+	}
+	a.queue.reads = [][]byte{bytes.Clone(whole)}
+	a.work()
+	b.work()
+	if refused != 0 {
+		t.Error("super-packets are tried again after they were refused")
+	}
 	b.queue.refuse = func([]byte) error { return unix.EIO }
 	a.queue.reads = [][]byte{whole}
 	if n := b.count(sadb.InNoPols, func() { a.work(); b.work() }); n != 20 {

@@ -35,6 +35,7 @@ type worker struct {
 
 	sources map[int]source
 	hot     []source // may have something to do
+	gone    []source // say that they are no more
 	now     time.Duration
 	table   *deviceTable
 
@@ -116,6 +117,10 @@ func (w *worker) round() {
 	kept += copy(w.hot[kept:], w.hot[n:])
 	clear(w.hot[kept:])
 	w.hot = w.hot[:kept]
+	for _, s := range w.gone {
+		w.remove(s)
+	}
+	w.gone = w.gone[:0]
 }
 
 // heat makes a source's turn come without waiting to be told by the kernel.
