@@ -94,6 +94,7 @@ const (
 	msgUpdSA      = 0x1a
 	msgPolExpire  = 0x1b
 	msgNewAE      = 0x1e
+	msgNewSADInfo = 0x22
 	sizeofSAID    = 24
 	sizeofPolID   = 64
 	offPolIDIndex = 56
@@ -117,6 +118,8 @@ func maskEvent(m message) message {
 		maskPolicyBody(b[sizeofPolID+4:])
 	case msgNewAE:
 		maskAE(b[sizeofAE:])
+	case msgNewSADInfo, msgNewSPDInfo:
+		maskHashSize(m)
 	}
 	return m
 }

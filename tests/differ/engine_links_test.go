@@ -162,6 +162,7 @@ func (l *linkPair) compare(t *testing.T, left, right *space, line string) result
 // TestEngineLinks runs the same commands on XFRM interfaces of the kernel and
 // of the engine: exit codes, lists and error texts are the same.
 func TestEngineLinks(t *testing.T) {
+	needModel(t)
 	l := newLinkPair(t, setUp(t, true))
 	for _, line := range linkCommands {
 		if line != "delete ipsec2" {

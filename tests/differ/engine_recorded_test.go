@@ -23,7 +23,7 @@ func TestEngineRecorded(t *testing.T) {
 	if !atLength() {
 		parts = 3
 		if testing.Short() {
-			parts = 12
+			parts = 60
 		}
 	}
 	part := seed(t) % parts

@@ -91,13 +91,17 @@ func maskPolicy(m message) {
 // attribute 2, first word of each.)
 func maskHashSizes(info []message) {
 	for _, m := range info[:2] {
-		for b := m.body()[4:]; len(b) >= 8; {
-			size := int(native.Uint16(b))
-			if native.Uint16(b[2:]) == 2 {
-				clear(b[4:8])
-			}
-			b = b[min((size+3)&^3, len(b)):]
+		maskHashSize(m)
+	}
+}
+
+func maskHashSize(m message) {
+	for b := m.body()[4:]; len(b) >= 8; {
+		size := int(native.Uint16(b))
+		if native.Uint16(b[2:]) == 2 {
+			clear(b[4:8])
 		}
+		b = b[min((size+3)&^3, len(b)):]
 	}
 }
 
