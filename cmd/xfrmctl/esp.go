@@ -18,8 +18,6 @@ ends it. It answers what the kernel would: xfrmctl --engine userspace state|poli
   --new-journal      begin to remember anew: for when the old memory is lost and all keys are new
   --forget-keys      remember nothing: for keys that are made for this run alone
   --queues N         packet threads (one for two CPUs)
-  --persist          leave its interfaces, with addresses and routes, when it ends: what is
-                     routed there is dropped then
   --no-gso, --no-gro, --no-tso, --no-uso
                      do without something that this kernel or its network cards get wrong
   --unconfined       keep all privileges and system calls, to debug it
@@ -59,7 +57,6 @@ func espOptions() map[string]espOption {
 		"new-journal": espSwitch(func(r *espRequest) *bool { return &r.newJournal }),
 		"forget-keys": espSwitch(func(r *espRequest) *bool { return &r.forget }),
 		"unconfined":  espSwitch(func(r *espRequest) *bool { return &r.unconfined }),
-		"persist":     espSwitch(func(r *espRequest) *bool { return &r.path.Persist }),
 		"no-gso":      espSwitch(func(r *espRequest) *bool { return &r.path.NoGSO }),
 		"no-gro":      espSwitch(func(r *espRequest) *bool { return &r.path.NoGRO }),
 		"no-tso":      espSwitch(func(r *espRequest) *bool { return &r.path.NoTSO }),

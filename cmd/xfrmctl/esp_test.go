@@ -25,17 +25,17 @@ func TestParseESP(t *testing.T) {
 		{"status -j", espRequest{show: "status"}, "", true, ""},
 		{"stats --json --socket /x", espRequest{show: "stats"}, "/x", true, ""},
 		{"--socket=/x --state-dir /s --new-journal", espRequest{stateDir: "/s", newJournal: true}, "/x", false, ""},
-		{"--queues 4 --no-gso -no-gro --no-tso --no-uso --persist", espRequest{path: userspace.PathConfig{
-			Queues: 4, NoGSO: true, NoGRO: true, NoTSO: true, NoUSO: true, Persist: true}}, "", false, ""},
+		{"--queues 4 --no-gso -no-gro --no-tso --no-uso", espRequest{path: userspace.PathConfig{
+			Queues: 4, NoGSO: true, NoGRO: true, NoTSO: true, NoUSO: true}}, "", false, ""},
 		{"--forget-keys --unconfined", espRequest{forget: true, unconfined: true}, "", false, ""},
 		{"help --what", espRequest{}, "", false, `esp takes no "--what"`},
 		{"status stats", espRequest{}, "", false, `esp takes no "stats"`},
 		{"start", espRequest{}, "", false, `esp takes no "start"`},
-		{"status --persist", espRequest{}, "", false, "esp status takes only -j, -p and --socket"},
+		{"status --forget-keys", espRequest{}, "", false, "esp status takes only -j, -p and --socket"},
 		{"--queues 0", espRequest{}, "", false, `--queues "0" is not a number from 1 to 256`},
 		{"--queues 257", espRequest{}, "", false, `--queues "257"`},
 		{"--socket", espRequest{}, "", false, "esp: --socket needs a value"},
-		{"--persist=yes", espRequest{}, "", false, `esp takes no "--persist=yes"`},
+		{"--unconfined=yes", espRequest{}, "", false, `esp takes no "--unconfined=yes"`},
 		{"--forget-keys --state-dir /s", espRequest{}, "", false, "--forget-keys needs no journal"},
 		{"--forget-keys --new-journal", espRequest{}, "", false, "--forget-keys needs no journal"},
 	} {

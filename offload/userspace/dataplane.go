@@ -15,10 +15,7 @@ import (
 )
 
 // dataPlane is datapath.Plane as the rest of the engine sees it.
-type dataPlane struct {
-	*datapath.Plane
-	persist bool
-}
+type dataPlane struct{ *datapath.Plane }
 
 func newPlane(cfg *Config) (plane, error) {
 	c := datapath.Config{
@@ -37,7 +34,7 @@ func newPlane(cfg *Config) (plane, error) {
 			}
 		}
 	}
-	return &dataPlane{datapath.New(c), cfg.Path.Persist}, nil
+	return &dataPlane{datapath.New(c)}, nil
 }
 
 func (p *dataPlane) start(db *sadb.DB) error           { return p.Start(db) }
@@ -51,7 +48,7 @@ func (p *dataPlane) sourceAddr(dst netip.Addr, mark uint32) (netip.Addr, bool) {
 
 // Create implements server.Plane.
 func (p *dataPlane) Create(s server.LinkSpec) (server.Device, error) {
-	c := datapath.DeviceConfig{Name: s.Name, IfID: s.IfID, External: s.External, UnderlayIndex: s.Link, Persist: p.persist}
+	c := datapath.DeviceConfig{Name: s.Name, IfID: s.IfID, External: s.External, UnderlayIndex: s.Link}
 	if s.Link != 0 {
 		below, err := net.InterfaceByIndex(int(s.Link))
 		if err != nil {
@@ -82,12 +79,7 @@ func (d *device) NetNS() (fd int, err error) { return d.d.Tun().NetNS() }
 func (d *device) SetIfID(ifID uint32) error { return d.plane.SetIfID(d.d, ifID) }
 
 // Delete implements server.Device.
-func (d *device) Delete() error {
-	if d.d.Config().Persist {
-		_ = d.d.Tun().Forget() // it may be gone
-	}
-	return d.plane.RemoveDevice(d.d)
-}
+func (d *device) Delete() error { return d.plane.RemoveDevice(d.d) }
 
 // stats implements plane.
 func (p *dataPlane) stats(s *Status) {

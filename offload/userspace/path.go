@@ -13,7 +13,4 @@ type PathConfig struct {
 	NoGRO bool
 	// NoTSO and NoUSO switch off super-packets of TCP and UDP from devices.
 	NoTSO, NoUSO bool
-	// Persist keeps devices, their addresses and routes when the engine ends:
-	// what is routed there is then dropped, not sent in clear another way.
-	Persist bool
 }
