@@ -9,6 +9,7 @@ import (
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/datapath/outer"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/esp"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/pmtu"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb"
 )
 
@@ -184,6 +185,45 @@ func TestDevices(t *testing.T) {
 	}
 	if b.plane.RemoveDevice(b.device) == nil {
 		t.Error("removed twice")
+	}
+	check(t, a, b)
+}
+
+// TestLearn believes a report about a path's MTU if the packet that it quotes
+// can have been ours, and nothing else.
+func TestLearn(t *testing.T) {
+	a, b := newPair(t, tunnel)
+	src, dst := tunnel.inner()
+	oa, ob := tunnel.addresses()
+	send := func(n int) uint64 {
+		a.queue.reads = [][]byte{plain(udpPacket(src, dst, 1, n, true))}
+		return a.own(OutTooBig, func() { a.work(); b.work() })
+	}
+	report := pmtu.Quote{Family: netlinkx.FamilyIPv4, TooBig: true, MTU: 1000, Src: oa, Dst: ob, Encap: true, SrcPort: 4500, DstPort: 4500, SPI: 0x1000}
+	a.plane.learn(&report)
+	if send(1200) != 0 {
+		t.Error("believed before anything was sent")
+	}
+	for name, change := range map[string]func(*pmtu.Quote){
+		"spi":    func(q *pmtu.Quote) { q.SPI = 0x1001 },
+		"source": func(q *pmtu.Quote) { q.Src = q.Src.Next() },
+		"port":   func(q *pmtu.Quote) { q.DstPort++ },
+		"plain":  func(q *pmtu.Quote) { q.Encap = false },
+		"kind":   func(q *pmtu.Quote) { q.TooBig = false },
+	} {
+		forged := report
+		change(&forged)
+		a.plane.learn(&forged)
+		if send(1200) != 0 {
+			t.Errorf("a report with a wrong %s was believed", name)
+		}
+	}
+	a.plane.learn(&report)
+	if send(1200) != 1 {
+		t.Error("a good report was not believed")
+	}
+	if send(800) != 0 {
+		t.Error("a packet that fits was refused")
 	}
 	check(t, a, b)
 }
