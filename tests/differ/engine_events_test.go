@@ -54,12 +54,18 @@ func TestEngineEvents(t *testing.T) {
 	}
 	g := newGenerator(seed(t))
 	for range count(t) / 2 {
-		if c := g.next(); lacking(c) == "" {
+		if c := g.next(); lacking(c) == "" && !later(c) {
 			total += hearCommand(t, p, ears, c)
 			g.learn(true)
 		}
 	}
 	t.Logf("%d events", total)
+}
+
+// later reports whether a command makes an event by itself some time after it:
+// a limit in time, or a larval SA, whose SPI is drawn besides.
+func later(c command) bool {
+	return c.verb() == "state allocspi" || c.has("time-soft", "time-hard", "time-use-soft", "time-use-hard")
 }
 
 // hearCommand runs a command on both engines, compares what is heard, and
