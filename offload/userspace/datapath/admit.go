@@ -1,0 +1,60 @@
+package datapath
+
+import (
+	"github.com/xfrmctl/xfrmctl/netlinkx"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/flow"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb"
+)
+
+// checked is what the inbound policies said.
+type checked struct {
+	key        flowKey
+	generation uint64
+	device     *Device
+	sas        [netlinkx.MaxTemplates]*sadb.SA
+	why        sadb.Counter
+	valid      bool
+}
+
+// admit asks the inbound policies, and counts a packet that may not be
+// delivered. It came by the first depth SAs of in.secpath.
+func (w *worker) admit(t *path, d *Device, pkt []byte, depth int) bool {
+	in := &w.in
+	if flow.Dissect(pkt, &in.flows) != nil {
+		w.dropIn(1, sadb.InHdrError)
+		return false
+	}
+	if depth < netlinkx.MaxTemplates && w.isNested(&in.flows, pkt) {
+		w.openNested(pkt, depth)
+		return false
+	}
+	if d == nil { // the kernel looks for policies of no interface, and finds none
+		w.dropIn(1, sadb.InNoPols)
+		return false
+	}
+	if why := w.policy(t, d, depth); why != sadb.CounterNone {
+		w.dropIn(1, why)
+		return false
+	}
+	return true
+}
+
+// policy asks the inbound policies, or remembers.
+func (w *worker) policy(t *path, d *Device, depth int) sadb.Counter {
+	in := &w.in
+	c := &in.checked
+	key := keyOfFlow(&in.flows)
+	generation := w.plane.db.Generation()
+	same := depth == 1 && c.valid && c.generation == generation && c.device == d && c.sas[0] == in.secpath[0] && c.key == key
+	if same {
+		return c.why
+	}
+	in.flows.IfID, in.flows.Mark, in.flows.IfIndex = d.ifID.Load(), 0, 0
+	if d.config.External {
+		in.flows.IfID = t.conf.IfID
+	}
+	why := w.plane.db.CheckInbound(&in.flows, in.secpath[:depth])
+	*c = checked{key: key, generation: generation, device: d, why: why, valid: depth == 1}
+	c.sas[0] = in.secpath[0]
+	return why
+}
