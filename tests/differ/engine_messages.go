@@ -218,6 +218,8 @@ func meaninglessIn(kind uint16, i int) bool {
 		return in(6, 8) || in(12, 24)
 	case netlinkx.AttrPolicyType:
 		return in(1, 6)
+	case netlinkx.AttrAlgAEAD, netlinkx.AttrAlgAuthTrunc, netlinkx.AttrAlgAuth, netlinkx.AttrAlgCrypt, netlinkx.AttrAlgComp:
+		return in(0, 64) // what is behind a NUL in the middle of a name
 	}
 	return false
 }

@@ -34,10 +34,14 @@ func excuseMessage(m message, size int, kernel, engine engineAnswer, what string
 		return "migrated policy is listed as the newest"
 	case migrate && errno == unix.ENODATA && oddFamily(m):
 		return "migration with a family that there is not"
+	case migrate && hasAttribute(m, size, netlinkx.AttrOffloadDev):
+		return "migration with an offload"
 	case migrate && kernel.errno != 0 && engine.errno != 0, migrate && strings.HasPrefix(kernel.text, "ESP: "):
 		return "migration of a larval SA" // the kernel finds it, and fails at it
 	case tables && m.kind() == msgNewAE && hasAttribute(m, size, netlinkx.AttrMTimerThresh):
 		return "aevent with a mapping threshold"
+	case tables && m.kind() == msgNewAE && hasAttribute(m, size, netlinkx.AttrReplayVal):
+		return "replay state of an SA without a window"
 	}
 	return ""
 }
