@@ -80,21 +80,25 @@ func startEnd(t *testing.T, workers int) (*Plane, *sadb.DB, *Device) {
 	return p, db, d
 }
 
-func freePort(t *testing.T) uint16 {
+// freePorts returns ports that were free a moment ago, all different.
+func freePorts(t *testing.T, n int) (ports []uint16) {
 	t.Helper()
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
+	for range n {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(fd) // when all are chosen
+		if err := unix.Bind(fd, &unix.SockaddrInet4{}); err != nil {
+			t.Fatal(err)
+		}
+		name, err := unix.Getsockname(fd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ports = append(ports, uint16(name.(*unix.SockaddrInet4).Port))
 	}
-	defer unix.Close(fd)
-	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		t.Fatal(err)
-	}
-	name, err := unix.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return uint16(name.(*unix.SockaddrInet4).Port)
+	return ports
 }
 
 // TestThreads runs two engines with two threads each while SAs, policies and
@@ -106,12 +110,15 @@ func TestThreads(t *testing.T) {
 	s := setup{mode: netlinkx.ModeTunnel, udp: true, window: 4096}
 	oa, ob := netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.2")
 	ia, ib := s.inner()
-	portA, portB := freePort(t), freePort(t)
+	ports := freePorts(t, 4)
+	portA, portB := ports[0], ports[1]
 	out := s.sa(oa, ob, ia, ib, 0x1000)
 	out.Encap = &netlinkx.Encap{Type: netlinkx.EncapESPinUDP, SrcPort: portA, DstPort: portB}
-	for _, db := range []*sadb.DB{dba, dbb} {
-		addSA(t, &end{db: db}, out)
-	}
+	in := *out
+	out.Dir, out.ReplayWindow = netlinkx.DirOut, 0 // or a would listen at b's port as well
+	in.Dir = netlinkx.DirIn
+	addSA(t, &end{db: dba}, out)
+	addSA(t, &end{db: dbb}, &in)
 	addPolicies(t, &end{db: dba}, s, ia, ib, oa, ob)
 	addPolicies(t, &end{db: dbb}, s, ib, ia, ob, oa)
 
@@ -126,8 +133,8 @@ func TestThreads(t *testing.T) {
 	for _, fd := range to {
 		wait.Go(func() { drain(fd, &received, &stop) })
 	}
-	wait.Go(func() { churn(t, pa, dba, s, &stop) })
-	wait.Go(func() { churn(t, pb, dbb, s, &stop) })
+	wait.Go(func() { churn(t, pa, dba, s, ports[2], &stop) })
+	wait.Go(func() { churn(t, pb, dbb, s, ports[3], &stop) })
 	deadline := time.Now().Add(20 * time.Second)
 	for received.Load() < 5000 && time.Now().Before(deadline) {
 		time.Sleep(10 * time.Millisecond)
@@ -175,11 +182,10 @@ func drain(fd int, received *atomic.Uint64, stop *atomic.Bool) {
 }
 
 // churn adds and removes what the packets do not need.
-func churn(t *testing.T, p *Plane, db *sadb.DB, s setup, stop *atomic.Bool) {
+func churn(t *testing.T, p *Plane, db *sadb.DB, s setup, port uint16, stop *atomic.Bool) {
 	e := &end{db: db}
 	oa, ob := netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.3")
 	ia, ib := s.inner()
-	port := freePort(t)
 	for i := 0; !stop.Load(); i++ {
 		sa := s.sa(oa, ob, ia, ib, netlinkx.SPI(0x5000+i))
 		sa.Encap = &netlinkx.Encap{Type: netlinkx.EncapESPinUDP, SrcPort: port, DstPort: port}
