@@ -29,7 +29,11 @@ func DialRoute(path string, ns netlinkx.NetNS) (netlinkx.Transport, error) {
 		return nil, err
 	}
 	defer func() { _ = at.Close() }() // opened for reading
-	sock, err := routeSocket(at)
+	enter := at
+	if ns.IsZero() {
+		enter = nil // it is there already, and may lack the right to enter
+	}
+	sock, err := routeSocket(enter)
 	if err != nil {
 		return nil, fmt.Errorf("open routing socket: %w", err)
 	}
@@ -41,9 +45,14 @@ func DialRoute(path string, ns netlinkx.NetNS) (netlinkx.Transport, error) {
 	return &routeConn{conn: c}, nil
 }
 
-// routeSocket opens a NETLINK_ROUTE socket in a namespace.
+// routeSocket opens a NETLINK_ROUTE socket in a namespace; nil is that of the
+// calling thread.
 func routeSocket(at *os.File) (*os.File, error) {
-	c, err := netlink.Dial(int(ProtocolRoute), &netlink.Config{NetNS: int(at.Fd()), Strict: true})
+	cfg := &netlink.Config{Strict: true}
+	if at != nil {
+		cfg.NetNS = int(at.Fd())
+	}
+	c, err := netlink.Dial(int(ProtocolRoute), cfg)
 	if err != nil {
 		return nil, err
 	}
