@@ -187,8 +187,8 @@ func (t *Transform) split6(inner []byte, at int, o *Outer) error {
 //	+----------+----------+----------+----------+
 func beetPseudo(inner []byte, ihl int, o *Outer) {
 	opt := ihl - v4Len
-	if opt == 0 {
-		return
+	if opt == 0 && o.NextHeader != protoBEETPH {
+		return // a payload of protocol 94 would be taken for a pseudo header
 	}
 	pad := 4 - opt&4
 	o.Strip = v4Len - 4 - pad
