@@ -53,7 +53,7 @@ func TestEngineEvents(t *testing.T) {
 		total += hearCommand(t, p, ears, newCommand(words))
 	}
 	g := newGenerator(seed(t))
-	for range count(t) / 2 {
+	for range engineCount(t) / 2 {
 		if c := g.next(); lacking(c) == "" && !later(c) {
 			total += hearCommand(t, p, ears, c)
 			g.learn(true)

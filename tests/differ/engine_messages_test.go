@@ -101,7 +101,7 @@ func TestEngineMessages(t *testing.T) {
 		}
 	}
 	run := &messageRun{t: t, p: p, r: rand.New(rand.NewPCG(seed(t), 1)), excused: map[string]int{}}
-	n := 20 * count(t)
+	n := 20 * engineCount(t)
 	for i := 0; i < n && run.findings < 25; i++ {
 		run.one()
 		if i%500 == 499 {

@@ -21,7 +21,7 @@ func TestEngineRecorded(t *testing.T) {
 	}()
 	parts := uint64(1)
 	if !atLength() {
-		parts = 3
+		parts = 15
 		if testing.Short() {
 			parts = 60
 		}

@@ -35,6 +35,16 @@ func needModel(t *testing.T) {
 	}
 }
 
+// engineCount is how many random commands a test here runs: a part of what the
+// tools are compared with, unless everything is asked for.
+func engineCount(t *testing.T) int {
+	t.Helper()
+	if atLength() {
+		return count(t)
+	}
+	return count(t) / 6
+}
+
 // TestEngineRows runs the tables of the grammar on both engines.
 func TestEngineRows(t *testing.T) {
 	b := setUpEngines(t)
@@ -49,9 +59,9 @@ func TestEngineRows(t *testing.T) {
 	}()
 	part, parts := uint64(0), uint64(1)
 	if !atLength() {
-		parts = 6
+		parts = 60
 		if testing.Short() {
-			parts = 120
+			parts = 240
 		}
 		part = seed(t) % parts
 	}
@@ -122,7 +132,7 @@ type engineRun struct {
 func TestEngineRandom(t *testing.T) {
 	run := &engineRun{t: t, b: setUpEngines(t), excused: map[string]int{}}
 	run.g = newGenerator(seed(t))
-	for n := count(t) / 2; run.total < n && run.findings < 20; {
+	for n := engineCount(t); run.total < n && run.findings < 20; {
 		run.sequence(min(sequenceLength, n-run.total))
 	}
 	t.Logf("%d commands, %d accepted (%d %%), excused: %v", run.total, run.accepted, 100*run.accepted/max(run.total, 1), run.excused)
