@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -56,16 +57,12 @@ func (e *env) espJournal(cfg *userspace.Config, r *espRequest) error {
 	if r.forget {
 		return nil
 	}
-	dir := r.stateDir
-	if dir == "" {
-		dir = e.getenv("STATE_DIRECTORY") // of systemd: one or more, by colons
-		dir, _, _ = strings.Cut(dir, ":")
-	}
-	if dir == "" {
-		dir = stateDir
-	}
-	cfg.Journal = &journal.Config{Dir: filepath.Join(dir, "keys"), RunDir: nlsock.Dir}
-	if err := writable(nlsock.Dir); err != nil {
+	// systemd's have one or more, by colons
+	state, _, _ := strings.Cut(e.getenv("STATE_DIRECTORY"), ":")
+	run, _, _ := strings.Cut(e.getenv("RUNTIME_DIRECTORY"), ":")
+	dir := cmp.Or(r.stateDir, state, stateDir)
+	cfg.Journal = &journal.Config{Dir: filepath.Join(dir, "keys"), RunDir: cmp.Or(run, nlsock.Dir)}
+	if err := writable(cfg.Journal.RunDir); err != nil {
 		cfg.Logf("%v: a journal of used keys that is put back to an older state may go unnoticed", err)
 		cfg.Journal.RunDir = ""
 	}

@@ -101,6 +101,7 @@ func (e *Engine) Restart(t testing.TB) {
 	args := []string{"esp", "--socket", e.socket(), "--state-dir", e.StateDir()}
 	e.cmd = exec.Command(e.Binary, append(args, e.args...)...)
 	e.cmd.Stdout, e.cmd.Stderr = log, log
+	e.cmd.Env = append(os.Environ(), "RUNTIME_DIRECTORY="+filepath.Join(e.dir, "run")) // nothing of it in /run
 	if err := e.NS.Do(e.cmd.Start); err != nil {
 		t.Fatal(err)
 	}

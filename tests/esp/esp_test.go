@@ -62,7 +62,7 @@ func start(t *testing.T, ns *sandbox.NS, dir string, args ...string) *service {
 	t.Cleanup(func() { s.notify.Close() })
 	args = append([]string{"esp", "--socket", s.socket(), "--state-dir", filepath.Join(dir, "state")}, args...)
 	s.cmd = exec.Command(binary(t), args...)
-	s.cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+path, "WATCHDOG_USEC=400000")
+	s.cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+path, "WATCHDOG_USEC=400000", "RUNTIME_DIRECTORY="+filepath.Join(dir, "run"))
 	s.cmd.Stderr = &s.stderr
 	if err := ns.Do(s.cmd.Start); err != nil {
 		t.Fatal(err)
@@ -334,6 +334,7 @@ func TestOtherNamespace(t *testing.T) {
 	cmd := exec.Command(binary(t), "-n", ns.Path(), "esp", "--socket", socket, "--state-dir", dir)
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
+	cmd.Env = append(os.Environ(), "RUNTIME_DIRECTORY="+dir)
 	if err := outside.Do(cmd.Start); err != nil {
 		t.Fatal(err)
 	}
