@@ -1,7 +1,6 @@
 package datapath
 
 import (
-	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -41,7 +40,10 @@ type path struct {
 	linkMTU  atomic.Int64 // of the outer packet
 	innerMTU atomic.Int64 // of the packet that goes into this SA
 	mtuUntil atomic.Int64 // nanoseconds of Plane.now
+	mtuAsked atomic.Bool
 	lastSent atomic.Int64 // likewise; for NAT keepalives
+
+	hop hop // plain ESP only
 }
 
 // pathOf returns the path of an SA, nil if the SA cannot carry packets.
@@ -163,8 +165,4 @@ func innerMTUOf(paths []*path) int {
 		mtu = paths[i].transform.InnerMTU(mtu, paths[i].cipher.MaxPayload)
 	}
 	return mtu
-}
-
-func addrPort(a outer.Addr, v6 bool, port uint16) netip.AddrPort {
-	return netip.AddrPortFrom(a.IP(v6), port)
 }

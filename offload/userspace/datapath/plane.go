@@ -21,6 +21,7 @@ type Off struct {
 	TSO     bool // TCP super-packets from devices
 	USO     bool // UDP super-packets from devices
 	TCP     bool // TCP super-packets to devices
+	Direct  bool // packet sockets for plain ESP
 	UDP     bool // UDP super-packets to devices
 }
 
@@ -59,7 +60,11 @@ type Plane struct {
 	mtus     *pmtu.Table
 	routes   *outer.Routes // nil in tests
 	routeMTU func(dst netip.Addr, mark, device uint32) int
-	stale    chan *path // paths whose MTU is to be refreshed
+	stale    chan *path // paths that want something of tend
+
+	// Of tend's goroutine.
+	filtered      bool
+	filteredUntil time.Duration
 
 	control sync.Mutex // devices come and go one after the other
 
@@ -127,6 +132,9 @@ func (p *Plane) Start(db *sadb.DB) error {
 	if err := p.startRoutes(); err != nil {
 		return err
 	}
+	if !p.config.Off.Direct {
+		p.openDirect()
+	}
 	p.startICMP()
 	for _, w := range p.workers {
 		go w.run()
@@ -153,6 +161,11 @@ func (p *Plane) Close() error {
 	for _, d := range p.devices.Load().bySlot {
 		if d != nil {
 			errs = append(errs, d.io.close())
+		}
+	}
+	for _, w := range p.workers {
+		if w.direct != nil {
+			errs = append(errs, w.direct.Close())
 		}
 	}
 	if p.routes != nil {

@@ -98,6 +98,7 @@ func (w *worker) room(t *path, n int) []byte {
 	}
 	if s.run.Packets == 0 {
 		s.begin(t, w.id, n)
+		s.run.Hop = w.hopOf(t)
 	}
 	return s.buf[s.fill : s.fill+n]
 }

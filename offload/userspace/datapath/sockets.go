@@ -160,7 +160,7 @@ func (p *Plane) openSocket(k outer.Key, worker int) (socket, error) {
 		Key: k, Share: len(p.workers), Member: worker,
 		// Every raw socket gets a copy of every packet: one set receives.
 		SendOnly:  k.Port == 0 && (k.Mark != 0 || k.Device != ""),
-		NoSegment: p.config.Off.Segment, NoGRO: p.config.Off.GRO,
+		NoSegment: p.config.Off.Segment, NoGRO: p.config.Off.GRO, Direct: p.workers[worker].direct,
 	})
 }
 

@@ -21,7 +21,12 @@ func (p *Plane) tend() {
 		case <-p.ended:
 			return
 		case t := <-p.stale:
-			p.refreshMTU(t)
+			if t.mtuAsked.Swap(false) {
+				p.refreshMTU(t)
+			}
+			if t.hop.asked.Load() {
+				p.refreshHop(t)
+			}
 		case <-tick.C:
 			p.sendKeepalives()
 		}
@@ -30,9 +35,18 @@ func (p *Plane) tend() {
 
 // wantMTU has a path's MTU refreshed, soon.
 func (p *Plane) wantMTU(t *path) {
+	t.mtuAsked.Store(true)
+	p.ask(t)
+}
+
+// ask has tend look at what a path wants. It reports whether it will; if not,
+// it is to be asked again.
+func (p *Plane) ask(t *path) bool {
 	select {
 	case p.stale <- t:
-	default: // later
+		return true
+	default:
+		return false
 	}
 }
 

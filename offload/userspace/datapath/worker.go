@@ -4,6 +4,8 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"github.com/xfrmctl/xfrmctl/offload/userspace/datapath/outer"
 )
 
 // source is something that a worker waits for: a queue of a device, a socket.
@@ -32,6 +34,8 @@ type worker struct {
 	plane *Plane
 	id    int
 	poll  *poller // nil in tests that drive the worker themselves
+	// direct is for plain ESP, nil if it is off or not to be had.
+	direct *outer.Direct
 
 	sources map[int]source
 	hot     []source // may have something to do

@@ -28,13 +28,20 @@ type Config struct {
 	Buffer int
 	// Off are features that shall not be used.
 	NoSegment, NoGRO bool
+	// Direct is for plain ESP to neighbours (Run.Hop), nil for none. It is
+	// borrowed.
+	Direct *Direct
 }
+
+// defaultBuffer is the size of the kernel's buffers for a socket, in bytes.
+const defaultBuffer = 4 << 20
 
 // Socket is a UDP socket or a raw ESP socket. It is not safe for concurrent use,
 // except that Close may interrupt nobody: who uses it must have stopped.
 type Socket struct {
 	key      Key
 	fd       int
+	direct   *Direct // beside a raw socket, nil without
 	features Features
 	sender   sender
 }
@@ -42,7 +49,7 @@ type Socket struct {
 // Open opens a socket in the network namespace of the calling thread. UDP
 // sockets share their port with others of the same user (SO_REUSEPORT).
 func Open(c Config) (*Socket, error) {
-	s := &Socket{key: c.Key, fd: -1}
+	s := &Socket{key: c.Key, fd: -1, direct: c.Direct}
 	if err := s.open(c); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("open %s: %w", c.Key, err)
@@ -114,7 +121,7 @@ func (s *Socket) open(c Config) error {
 func (s *Socket) options(c Config) error {
 	size := c.Buffer
 	if size == 0 {
-		size = 4 << 20
+		size = defaultBuffer
 	}
 	for _, force := range [][2]int{{unix.SO_RCVBUFFORCE, unix.SO_RCVBUF}, {unix.SO_SNDBUFFORCE, unix.SO_SNDBUF}} {
 		if unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, force[0], size) != nil { // without CAP_NET_ADMIN: up to net.core.*mem_max

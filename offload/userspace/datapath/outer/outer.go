@@ -59,6 +59,9 @@ type Run struct {
 	// Packets is how many there are.
 	Packets  int
 	Src, Dst Addr
+	// Hop, with plain ESP, is the neighbour to send to; nil: routing finds it
+	// for each packet. Only packets with DF go there.
+	Hop *Hop
 	// Port is the peer's UDP port.
 	Port uint16
 	// Of the outer header, where the kernel builds it: with UDP.

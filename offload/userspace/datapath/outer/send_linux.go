@@ -25,6 +25,7 @@ type sender struct {
 	runs    [slots]int // packets in each slot
 	segment [slots]int // their length
 	df      bool       // state of IP_MTU_DISCOVER
+	direct  bool       // what waits is for the packet socket
 }
 
 func (q *sender) init(s *Socket) {
@@ -54,6 +55,9 @@ func (s *Socket) Send(r *Run, res *Sent) {
 	if s.key.Port != 0 && (s.features.Segment || r.Packets == 1) {
 		s.push(r, r.Buf, r.Packets, res)
 		return
+	}
+	if s.key.Port == 0 {
+		s.choose(r, res)
 	}
 	s.sendSingly(r, res)
 }
@@ -128,6 +132,10 @@ func (s *Socket) push(r *Run, b []byte, packets int, res *Sent) {
 	q.runs[i], q.segment[i] = packets, r.Segment
 	q.iovs[i].Base = unsafe.SliceData(b)
 	q.iovs[i].SetLen(len(b))
+	if q.direct {
+		q.hop(i, s.key.V6, r, b)
+		return
+	}
 	q.address(i, s.key.V6, r)
 	if s.key.Port == 0 {
 		return // the header is in the packet
@@ -190,10 +198,18 @@ func (s *Socket) Flush(res *Sent) {
 	q.n = 0
 }
 
+// out is the descriptor that the queue is for.
+func (s *Socket) out() int {
+	if s.sender.direct {
+		return s.direct.fd
+	}
+	return s.fd
+}
+
 // sendmmsg sends from slot i on. As in package tun, the scheduler is not told.
 func (s *Socket) sendmmsg(i int) (int, unix.Errno) {
 	q := &s.sender
-	n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&q.msgs[i])), uintptr(q.n-i), unix.MSG_DONTWAIT, 0, 0)
+	n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(s.out()), uintptr(unsafe.Pointer(&q.msgs[i])), uintptr(q.n-i), unix.MSG_DONTWAIT, 0, 0)
 	if errno != 0 {
 		return 0, errno
 	}
@@ -245,7 +261,7 @@ func (s *Socket) resend(i int, res *Sent) {
 // waitWritable gives the device's queue a moment. Longer would hold up
 // everything else on this thread.
 func (s *Socket) waitWritable() {
-	p := unix.PollFd{Fd: int32(s.fd), Events: unix.POLLOUT}
+	p := unix.PollFd{Fd: int32(s.out()), Events: unix.POLLOUT}
 	ts := unix.Timespec{Nsec: 1e6}
 	unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&p)), 1, uintptr(unsafe.Pointer(&ts)), 0, 0, 0)
 }
