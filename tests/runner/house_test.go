@@ -47,6 +47,7 @@ var mayImport = map[string][]string{
 		"offload/userspace/esp", "offload/userspace/flow", "offload/userspace/pmtu", "offload/userspace/sadb"},
 	"offload/userspace": {"netlinkx", "offload/userspace/confine", "offload/userspace/datapath", "offload/userspace/datapath/outer", "offload/userspace/journal",
 		"offload/userspace/nlsock", "offload/userspace/sadb", "offload/userspace/server"},
+	"provision":              {"ifaces", "netlinkx"},
 	"cmd/xfrmctl/ipxfrm":     {"netlinkx"},
 	"cmd/xfrmctl/demo":       {"ifaces", "netlinkx", "offload/userspace/nlsock"},
 	"cmd/xfrmctl/gro":        {"cmd/xfrmctl/ipxfrm", "gsogro", "netlinkx"},

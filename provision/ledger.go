@@ -1,0 +1,186 @@
+package provision
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/xfrmctl/xfrmctl/netlinkx"
+)
+
+// store is the state directory. Its files have mode 0600:
+//
+//	lock    held by the one that writes (flock); holds its process id
+//	secret  the key of fingerprints, written once
+//	keys    counter-mode keys that outbound SAs have had, appended and synced
+//	NAME-…  what one owner has in one namespace of one engine, replaced as a whole
+type store struct {
+	dir, name, boot string
+	secret          []byte
+	objects         map[ID]string
+	spent           map[string]keyState
+	readOnly        bool
+}
+
+// keyState is how far a counter-mode key has come.
+type keyState string
+
+const (
+	// keyIntended: an SA with it was about to be installed. Whether it was
+	// shows in the kernel; an SA that was installed by a process that was
+	// killed at once, and was then deleted by another, counts as never used.
+	keyIntended keyState = "intended"
+	keySpent    keyState = "spent"
+	keyFree     keyState = "free" // installed, never used, and taken back
+)
+
+// savedObjects is a ledger file. Objects of another boot are gone.
+type savedObjects struct {
+	Version int           `json:"version"`
+	Boot    string        `json:"boot"`
+	Objects map[ID]string `json:"objects"`
+}
+
+// openStore reads the directory. When it shall only be read and is not there,
+// nothing is ours.
+func openStore(dir, name, boot string, readOnly bool) (*store, error) {
+	s := &store{dir: dir, name: name, boot: boot, objects: map[ID]string{}, spent: map[string]keyState{}, readOnly: readOnly}
+	if err := s.readSecret(); err != nil {
+		return nil, err
+	}
+	if err := s.readObjects(); err != nil {
+		return nil, err
+	}
+	return s, s.readKeys()
+}
+
+func (s *store) path(name string) string { return filepath.Join(s.dir, name) }
+
+// objectsFile is the ledger of this owner, namespace and engine.
+func (s *store) objectsFile() string { return s.path(s.name + ".json") }
+
+func (s *store) readSecret() error {
+	b, err := os.ReadFile(s.path("secret"))
+	switch {
+	case err == nil && len(b) == sha256.Size:
+		s.secret = b
+		return nil
+	case err == nil:
+		return fmt.Errorf("%s has %d bytes, not %d: it was damaged; without it no key can be recognised", s.path("secret"), len(b), sha256.Size)
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	if s.secret, err = randomBytes(sha256.Size); err != nil || s.readOnly {
+		return err
+	}
+	return writeWhole(s.path("secret"), s.secret)
+}
+
+func (s *store) readObjects() error {
+	b, err := os.ReadFile(s.objectsFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var saved savedObjects
+	if err := json.Unmarshal(b, &saved); err != nil {
+		return fmt.Errorf("%s: %w", s.objectsFile(), err)
+	}
+	if saved.Version != 1 {
+		return fmt.Errorf("%s has version %d, known is 1", s.objectsFile(), saved.Version)
+	}
+	if saved.Boot == s.boot && saved.Objects != nil {
+		s.objects = saved.Objects
+	}
+	return nil
+}
+
+// save replaces the ledger file; when it returns, the new one is on disk.
+func (s *store) save() error {
+	b, err := json.Marshal(savedObjects{Version: 1, Boot: s.boot, Objects: s.objects})
+	if err != nil {
+		return err
+	}
+	return writeWhole(s.objectsFile(), b)
+}
+
+// readKeys reads lines of a state and a fingerprint. The last line of a write
+// that was cut short is dropped: what it was about had not begun.
+func (s *store) readKeys() error {
+	b, err := os.ReadFile(s.path("keys"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	b = b[:bytes.LastIndexByte(b, '\n')+1]
+	lines := bufio.NewScanner(bytes.NewReader(b))
+	for n := 1; lines.Scan(); n++ {
+		state, fp, ok := strings.Cut(lines.Text(), " ")
+		if !ok || len(fp) != 2*sha256.Size {
+			return fmt.Errorf("%s, line %d is damaged: which keys were used is not known", s.path("keys"), n)
+		}
+		s.spent[fp] = keyState(state)
+	}
+	return lines.Err()
+}
+
+// mark records the state of keys, on disk when it returns.
+func (s *store) mark(state keyState, fps []string) error {
+	var b []byte
+	for _, fp := range fps {
+		if s.spent[fp] == state || s.spent[fp] == keySpent && state == keyIntended {
+			continue
+		}
+		s.spent[fp] = state
+		b = append(append(append(append(b, state...), ' '), fp...), '\n')
+	}
+	if b == nil {
+		return nil
+	}
+	return appendSynced(s.path("keys"), b)
+}
+
+// fingerprint recognises the algorithms and keys of an SA without holding
+// them: HMAC-SHA-256 with the secret of this directory.
+func (s *store) fingerprint(sa *netlinkx.SA) string {
+	h := hmac.New(sha256.New, s.secret)
+	part := func(name string, key netlinkx.Key) {
+		fmt.Fprintf(h, "%d:%s%d:", len(name), name, key.Len()) // a hash takes everything
+		_, _ = h.Write(key.Reveal())
+	}
+	if sa.AEAD != nil {
+		part(sa.AEAD.Name, sa.AEAD.Key)
+	}
+	if sa.Crypt != nil {
+		part(sa.Crypt.Name, sa.Crypt.Key)
+	}
+	if sa.AuthTrunc != nil {
+		part(sa.AuthTrunc.Name, sa.AuthTrunc.Key)
+	} else if sa.Auth != nil {
+		part(sa.Auth.Name, sa.Auth.Key)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// ledger is what Plan works with. counters says that keys may come again,
+// because the engine itself sees to it that no IV does.
+func (s *store) ledger(counters bool) *Ledger {
+	l := &Ledger{Objects: s.objects, Spent: map[string]bool{}, Fingerprint: s.fingerprint}
+	for fp, state := range s.spent {
+		l.Spent[fp] = state == keySpent && !counters
+	}
+	return l
+}

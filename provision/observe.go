@@ -1,0 +1,80 @@
+package provision
+
+import (
+	"context"
+	"net/netip"
+
+	"github.com/xfrmctl/xfrmctl/ifaces"
+	"github.com/xfrmctl/xfrmctl/netlinkx"
+)
+
+// observe reads what there is, foreign objects included. The keys that the
+// engine shows are dropped at once: nothing is compared with them.
+func (s *Session) observe(ctx context.Context) (*State, error) {
+	out := &State{}
+	links, err := s.cfg.Links.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	names := map[uint32]string{}
+	s.index = map[string]uint32{}
+	for _, l := range links {
+		if l.ContextID.Valid {
+			continue // it works with the SAs of another namespace
+		}
+		names[uint32(l.Index)], s.index[l.Name] = l.Name, uint32(l.Index)
+		out.Interfaces = append(out.Interfaces, observedInterface(l))
+	}
+	if out.SAs, err = s.cfg.XFRM.ListSAs(ctx, nil); err != nil {
+		return nil, err
+	}
+	for _, sa := range out.SAs {
+		dropKeys(sa)
+	}
+	if out.Policies, err = s.policies(ctx); err != nil {
+		return nil, err
+	}
+	out.Routes, err = s.routes.list(names)
+	return out, err
+}
+
+// policies leaves out those of sockets, which are nobody's to plan.
+func (s *Session) policies(ctx context.Context) ([]*netlinkx.Policy, error) {
+	all, err := s.cfg.XFRM.ListPolicies(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := all[:0]
+	for _, p := range all {
+		if !p.Dir.Socket() {
+			out = append(out, p)
+		}
+	}
+	return out, nil
+}
+
+func observedInterface(l *ifaces.Link) *Interface {
+	i := &Interface{Name: l.Name, IfID: l.IfID, Underlay: l.UnderlayName, MTU: l.MTU, Up: l.Up}
+	for _, a := range l.Addresses {
+		if !linkLocal(a.Prefix.Addr()) {
+			i.Addresses = append(i.Addresses, a.Prefix)
+		}
+	}
+	return i
+}
+
+func linkLocal(a netip.Addr) bool { return a.Is6() && a.IsLinkLocalUnicast() }
+
+func dropKeys(sa *netlinkx.SA) {
+	if sa.AEAD != nil {
+		sa.AEAD.Key = netlinkx.Key{}
+	}
+	for _, a := range []*netlinkx.Algo{sa.Auth, sa.Crypt} {
+		if a != nil {
+			a.Key = netlinkx.Key{}
+		}
+	}
+	if sa.AuthTrunc != nil {
+		sa.AuthTrunc.Key = netlinkx.Key{}
+	}
+}

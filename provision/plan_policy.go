@@ -1,0 +1,112 @@
+package provision
+
+import (
+	"hash/fnv"
+	"strings"
+
+	"github.com/xfrmctl/xfrmctl/netlinkx"
+)
+
+// open reports whether a policy lets traffic out in clear.
+func open(p *netlinkx.Policy) bool {
+	return p.Action == netlinkx.ActionAllow && len(p.Templates) == 0
+}
+
+func (p *planner) policies() {
+	used := map[uint32]bool{}
+	for _, pol := range p.o.Policies {
+		used[pol.Index] = true
+	}
+	for _, want := range p.w.Policies {
+		id := policyID(want)
+		got := p.o.policies[id]
+		if got == nil {
+			p.newPolicy(id, want, used)
+			continue
+		}
+		if p.foreign(id) {
+			continue
+		}
+		if words := policyDifferences(want, got); len(words) > 0 {
+			p.changePolicy(id, want, got, words)
+		}
+	}
+	for _, pol := range p.o.Policies {
+		if id := policyID(pol); p.w.policies[id] == nil && p.ours(id) {
+			p.oldPolicy(id, pol)
+		}
+	}
+}
+
+// newPolicy chooses the index: with it the kernel finds the policy at once,
+// where a look-up by selector walks its tree.
+func (p *planner) newPolicy(id ID, want *netlinkx.Policy, used map[uint32]bool) {
+	made := *want
+	if made.Index == 0 {
+		made.Index = chooseIndex(id, want.Dir, used)
+	}
+	at := stProtect
+	switch {
+	case open(want):
+		at = stOpen
+	case want.Action == netlinkx.ActionBlock:
+		at = stGuard
+	}
+	p.add(at, &Step{Verb: Create, ID: id, Policy: &made})
+}
+
+// chooseIndex returns a free policy index; its low three bits are the
+// direction. Indices are spread, so that two owners hardly meet.
+func chooseIndex(id ID, dir netlinkx.PolicyDir, used map[uint32]bool) uint32 {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(id)) // a hash takes everything
+	for i := h.Sum32() >> 4; ; i++ {
+		index := (i&0x0fffffff)<<3 | uint32(dir)
+		if index>>3 != 0 && !used[index] {
+			used[index] = true
+			return index
+		}
+	}
+}
+
+// changePolicy replaces a policy in place. Where precedence changes, policies
+// that protect and policies that let out move past each other in such an order
+// that the former are never weaker than in both states.
+func (p *planner) changePolicy(id ID, want, got *netlinkx.Policy, words []string) {
+	made := *want
+	made.Index = got.Index
+	s := &Step{Verb: Change, ID: id, Policy: &made, WasPolicy: got, Why: strings.Join(words, ", ")}
+	if !open(want) && len(want.Templates) > 0 && strings.Contains(s.Why, "tmpl") && want.Dir != netlinkx.PolicyOut {
+		s.Loss = "packets under way that were protected as before"
+	}
+	weaker := want.Priority > got.Priority
+	switch {
+	case open(want) && open(got) && weaker:
+		p.add(stOpenWeaker, s)
+	case open(want):
+		p.add(stOpen, s)
+	case open(got) || !weaker:
+		p.add(stProtect, s)
+	default:
+		p.add(stProtectLate, s)
+	}
+}
+
+func (p *planner) oldPolicy(id ID, pol *netlinkx.Policy) {
+	for _, t := range pol.Templates {
+		if !p.owner.ReqID.Has(t.ReqID) {
+			return // another's by now
+		}
+	}
+	at := stPolicyGone
+	switch {
+	case open(pol):
+		at = stOpenGone
+	case !p.opts.Prune:
+		p.left = append(p.left, id)
+		return
+	case pol.Action == netlinkx.ActionBlock:
+		at = stGuardGone
+	}
+	p.add(at, &Step{Verb: Delete, ID: id, Policy: pol})
+}

@@ -1,0 +1,52 @@
+package provision
+
+import "slices"
+
+// routes plans all routes but guards that go.
+func (p *planner) routes() {
+	for _, want := range p.w.Routes {
+		id := routeID(want)
+		got := p.o.routes[id]
+		switch {
+		case got == nil && want.Guard():
+			p.add(stGuard, &Step{Verb: Create, ID: id, Route: want})
+		case got == nil:
+			p.add(stRoute, &Step{Verb: Create, ID: id, Route: want})
+		case p.foreign(id):
+		case got.Dev != want.Dev:
+			p.add(stRoute, &Step{Verb: Change, ID: id, Route: want, WasRoute: got, Why: "dev"})
+		case p.displaced[want.Dev]:
+			p.add(stRoute, &Step{Verb: Replace, ID: id, Route: want, Why: "it went with its interface"})
+		}
+	}
+	for _, got := range p.o.Routes {
+		id := routeID(got)
+		if got.Guard() || p.w.routes[id] != nil || !p.ours(id) || p.displaced[got.Dev] {
+			continue
+		}
+		if !p.opts.Prune {
+			p.left = append(p.left, id)
+			continue
+		}
+		p.add(stRouteGone, &Step{Verb: Delete, ID: id, Route: got})
+	}
+}
+
+// guards removes guards of ours that guard nothing: no route of ours that stays
+// unwanted has their destination.
+func (p *planner) guards() {
+	for _, got := range p.o.Routes {
+		id := routeID(got)
+		if !got.Guard() || p.w.routes[id] != nil || !p.ours(id) {
+			continue
+		}
+		needed := slices.ContainsFunc(p.o.Routes, func(r *Route) bool {
+			return !r.Guard() && r.Dst == got.Dst && slices.Contains(p.left, routeID(r))
+		})
+		if needed {
+			p.left = append(p.left, id)
+			continue
+		}
+		p.add(stGuardGone, &Step{Verb: Delete, ID: id, Route: got})
+	}
+}

@@ -1,0 +1,101 @@
+package provision
+
+import (
+	"strings"
+
+	"github.com/xfrmctl/xfrmctl/netlinkx"
+)
+
+// pair is what an SA's successor has in common with it.
+type pair struct {
+	src, dst string
+	reqID    uint32
+	dir      netlinkx.Dir
+}
+
+func pairOf(sa *netlinkx.SA) pair {
+	return pair{sa.Src.String(), sa.Dst.String(), sa.ReqID, sa.Dir}
+}
+
+func (p *planner) sas() {
+	going, coming := map[pair]bool{}, map[pair]bool{}
+	for id, sa := range p.o.sas {
+		if p.w.sas[id] == nil && p.ours(id) {
+			going[pairOf(sa)] = true
+		}
+	}
+	for _, want := range p.w.SAs {
+		coming[pairOf(want)] = true
+		id := saID(want)
+		got := p.o.sas[id]
+		if got == nil {
+			p.newSA(want, going[pairOf(want)])
+			continue
+		}
+		if !p.foreign(id) {
+			p.keepSA(id, want, got)
+		}
+	}
+	for _, sa := range p.o.SAs {
+		id := saID(sa)
+		if p.w.sas[id] != nil || !p.ours(id) || !p.owner.ReqID.Has(sa.ReqID) {
+			continue
+		}
+		outbound := sa.Dir != netlinkx.DirIn
+		if !p.opts.Prune && !(outbound && coming[pairOf(sa)]) {
+			p.left = append(p.left, id)
+			continue
+		}
+		s := &Step{Verb: Delete, ID: id, SA: sa}
+		at := stOutboundGone
+		if !outbound {
+			at, s.Loss = stInboundGone, "packets that the peer still sends with it"
+		}
+		p.add(at, s)
+	}
+}
+
+func (p *planner) newSA(want *netlinkx.SA, successor bool) {
+	id := saID(want)
+	if want.Dir != netlinkx.DirIn && CounterMode(want) && p.known.Spent[p.known.Fingerprint(want)] {
+		p.refuse(id, "an outbound SA has had this key before: with a new counter its IVs would repeat (RFC 8221 section 5); take a new epoch or key, at both ends")
+		return
+	}
+	s := &Step{Verb: Create, ID: id, SA: want}
+	if successor {
+		s.Verb, s.Why = NewSPI, "beside the SA that it follows"
+	}
+	at := stInbound
+	if want.Dir != netlinkx.DirIn {
+		at = stOutbound
+		if successor {
+			s.Loss = "none if the peer has its inbound SA already, else until it has"
+		}
+	}
+	p.add(at, s)
+}
+
+// keepSA looks at an SA that is there and ours.
+func (p *planner) keepSA(id ID, want, got *netlinkx.SA) {
+	if fp := p.known.Objects[id]; fp != "" && fp != p.known.Fingerprint(want) {
+		p.refuse(id, "has another key than was installed: the kernel cannot change the key of an SA; take another SPI")
+		return
+	}
+	changeable, fixed := saDifferences(want, got)
+	if len(fixed) > 0 {
+		p.refuse(id, strings.Join(fixed, ", ")+": the kernel reports success for such a change and makes none; take another SPI and key")
+		return
+	}
+	if len(changeable) == 0 {
+		return
+	}
+	s := &Step{Verb: Change, ID: id, SA: want, WasSA: got, Why: strings.Join(changeable, ", ")}
+	if want.IfID != got.IfID {
+		s.Loss = "until policies and interface have the if_id too"
+	}
+	at := stInbound
+	if want.Dir != netlinkx.DirIn {
+		at = stOutbound
+	}
+	p.add(at, s)
+}

@@ -1,0 +1,244 @@
+package provision
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/xfrmctl/xfrmctl/netlinkx"
+)
+
+var pairs = flag.Int("pairs", 200, "pairs of random states to plan between")
+
+var testOwner = Owner{Name: "test", ReqID: Range{200, 299}, IfID: Range{100, 199}}
+
+// universe are the destinations of random states, some within others.
+var universe = []netip.Prefix{
+	netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("10.1.1.0/24"),
+	netip.MustParsePrefix("10.1.2.0/24"), netip.MustParsePrefix("10.2.0.0/16"), netip.MustParsePrefix("10.2.9.0/24"), netip.MustParsePrefix("10.3.3.3/32"),
+}
+
+func probes() (all []netip.Addr) {
+	for _, p := range universe {
+		all = append(all, p.Addr().Next())
+	}
+	return append(all, netip.MustParseAddr("10.3.3.3"), netip.MustParseAddr("10.200.0.1"))
+}
+
+// randomState makes a state of tunnels through interfaces and without.
+func randomState(r *rand.Rand) *State {
+	s := &State{}
+	names, ids := r.Perm(5), r.Perm(6)
+	for n, k := range r.Perm(len(universe))[:r.IntN(len(universe)+1)] {
+		dst := universe[k]
+		ifID, dev := uint32(0), ""
+		if n < len(names) && r.IntN(3) > 0 {
+			i := randomInterface(r, names[n], ids[n])
+			ifID, dev = i.IfID, i.Name
+			s.Interfaces = append(s.Interfaces, i)
+			s.Routes = append(s.Routes, &Route{Dst: dst, Dev: dev, Metric: RouteMetric})
+			if r.IntN(2) == 0 {
+				s.Routes = append(s.Routes, &Route{Dst: dst, Metric: GuardMetric})
+			}
+		}
+		addTunnel(r, s, k, dst, ifID)
+	}
+	return s
+}
+
+func randomInterface(r *rand.Rand, name, id int) *Interface {
+	i := &Interface{Name: fmt.Sprintf("ipsec%d", name), IfID: 100 + uint32(id), MTU: 1400 + uint32(r.IntN(3)), Underlay: []string{"", "eth0", "eth0", "eth0"}[r.IntN(4)]}
+	for _, k := range r.Perm(4)[:r.IntN(3)] {
+		i.Addresses = append(i.Addresses, netip.MustParsePrefix(fmt.Sprintf("192.168.%d.%d/24", k/2, k+1)))
+	}
+	return i
+}
+
+func addTunnel(r *rand.Rand, s *State, k int, dst netip.Prefix, ifID uint32) {
+	reqID, version := 200+uint32(k*3+r.IntN(2)), byte(r.IntN(3))
+	ends := [2]netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")}
+	for n, dir := range []netlinkx.Dir{netlinkx.DirIn, netlinkx.DirOut} {
+		sa := netlinkx.NewSA()
+		sa.Src, sa.Dst, sa.Dir, sa.Proto, sa.Mode = ends[1-n], ends[n], dir, netlinkx.ProtoESP, netlinkx.ModeTunnel
+		sa.ReqID, sa.IfID, sa.Limits.HardAdd = reqID, ifID, uint64(r.IntN(2))
+		sa.SPI = netlinkx.SPI(0x1000 + reqID<<8 + uint32(version)<<1 + uint32(n) + ifID<<20)
+		sa.AEAD = &netlinkx.AEAD{Name: "rfc4106(gcm(aes))", ICVBits: 128, Key: netlinkx.NewKey([]byte(sa.SPI.String()))}
+		s.SAs = append(s.SAs, sa)
+	}
+	for _, dir := range []netlinkx.PolicyDir{netlinkx.PolicyIn, netlinkx.PolicyFwd, netlinkx.PolicyOut} {
+		p := netlinkx.NewPolicy()
+		p.Selector = netlinkx.Selector{Family: netlinkx.FamilyIPv4, Src: netip.MustParsePrefix("10.9.0.0/16"), Dst: dst}
+		p.Dir, p.IfID, p.Priority = dir, ifID, uint32(2*(50-dst.Bits())+200*r.IntN(2))
+		if ifID == 0 {
+			p.Priority = uint32(2 * r.IntN(20)) // in any order with those that let out
+		}
+		t := netlinkx.NewTemplate()
+		t.Src, t.Dst, t.Proto, t.Mode, t.ReqID = ends[0], ends[1], netlinkx.ProtoESP, netlinkx.ModeTunnel, reqID
+		p.Templates = []netlinkx.Template{t}
+		s.Policies = append(s.Policies, p)
+	}
+	if r.IntN(3) == 0 {
+		p := netlinkx.NewPolicy()
+		p.Selector = netlinkx.Selector{Family: netlinkx.FamilyIPv4, Src: netip.MustParsePrefix("10.0.0.0/8"), Dst: universe[r.IntN(len(universe))]}
+		p.Dir, p.Priority = netlinkx.PolicyOut, uint32(2*r.IntN(40)+1)
+		if r.IntN(2) == 0 {
+			p.Action = netlinkx.ActionBlock
+		}
+		for _, other := range s.Policies {
+			if policyID(other) == policyID(p) {
+				return
+			}
+		}
+		s.Policies = append(s.Policies, p)
+	}
+}
+
+// foreign objects share addresses with ours, and nothing else.
+func addForeign(m *model) {
+	sa := netlinkx.NewSA()
+	sa.Src, sa.Dst, sa.Proto, sa.SPI, sa.ReqID = netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2"), netlinkx.ProtoESP, 0x77, 201
+	m.sas[saID(sa)] = sa
+	p := netlinkx.NewPolicy()
+	p.Selector = netlinkx.Selector{Family: netlinkx.FamilyIPv4, Src: netip.MustParsePrefix("172.16.0.0/12"), Dst: netip.MustParsePrefix("172.16.0.0/12")}
+	p.Index = 9
+	m.policies[policyID(p)] = p
+	m.ifaces["foreign0"] = &Interface{Name: "foreign0", IfID: 150, Up: true}
+	r := &Route{Dst: netip.MustParsePrefix("172.16.0.0/12"), Dev: "foreign0", Metric: 7}
+	m.routes[routeID(r)] = r
+}
+
+// TestPlanLaws plans between random states, begun from what an interrupted
+// plan left behind as often as from a reached one.
+func TestPlanLaws(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	refused := 0
+	for n := range *pairs {
+		m := newModel()
+		addForeign(m)
+		before := fmt.Sprint(foreignText(m))
+		for range 2 {
+			if !goTo(t, m, randomState(r), n, r) {
+				refused++
+			}
+		}
+		if after := fmt.Sprint(foreignText(m)); after != before {
+			t.Fatalf("pair %d: foreign objects were %s, are %s", n, before, after)
+		}
+	}
+	if refused > *pairs/20 {
+		t.Errorf("%d of %d plans were refused", refused, 2**pairs)
+	}
+}
+
+func foreignText(m *model) []any {
+	s := []any{*m.ifaces["foreign0"]}
+	for id, o := range m.sas {
+		if !strings.Contains(string(id), "0x00000077") {
+			continue
+		}
+		s = append(s, o)
+	}
+	for id, o := range m.policies {
+		if strings.Contains(string(id), "172.16") {
+			s = append(s, *o)
+		}
+	}
+	for id, o := range m.routes {
+		if strings.Contains(string(id), "172.16") {
+			s = append(s, *o)
+		}
+	}
+	return s
+}
+
+func goTo(t *testing.T, m *model, want *State, n int, r *rand.Rand) bool {
+	t.Helper()
+	reached := &model{ifaces: map[string]*Interface{}, sas: map[ID]*netlinkx.SA{}, policies: map[ID]*netlinkx.Policy{}, routes: map[ID]*Route{}, ledger: newModel().ledger}
+	addForeign(reached)
+	follow(t, reached, want, Options{Prune: true}, n, nil, -1)
+	if r.IntN(2) == 0 { // killed on the way, then without pruning
+		if !follow(t, m, want, Options{Prune: r.IntN(2) == 0}, n, reached, r.IntN(30)) {
+			return false
+		}
+		if !follow(t, m, want, Options{}, n, reached, -1) {
+			return false
+		}
+		again, err := Plan(want, m.state(), &testOwner, m.ledger, Options{})
+		if err != nil || len(again.Steps) > 0 {
+			t.Fatalf("pair %d: second plan without pruning: %v, %v", n, err, again)
+		}
+	}
+	if !follow(t, m, want, Options{Prune: true}, n, reached, -1) {
+		return false
+	}
+	again, err := Plan(want, m.state(), &testOwner, m.ledger, Options{Prune: true})
+	if err != nil || len(again.Steps) > 0 || len(again.Left) > 0 {
+		t.Fatalf("pair %d: second plan: %v, %v", n, err, again)
+	}
+	if got, want := m.census(), reached.census(); got != want {
+		t.Fatalf("pair %d: reached %s, wanted %s", n, got, want)
+	}
+	return true
+}
+
+// census tells what there is, by identity and by what a second plan compares.
+func (m *model) census() string {
+	var b strings.Builder
+	s := m.state()
+	for _, i := range s.Interfaces {
+		fmt.Fprintln(&b, i.Name, i.IfID, i.Underlay, i.MTU, len(i.Addresses), i.Up)
+	}
+	for _, sa := range s.SAs {
+		fmt.Fprintln(&b, sa, sa.ReqID, sa.IfID, sa.Limits)
+	}
+	for _, p := range s.Policies {
+		fmt.Fprintln(&b, policyID(p), p.Priority, p.Action, p.Templates)
+	}
+	for _, x := range s.Routes {
+		fmt.Fprintln(&b, *x)
+	}
+	return b.String()
+}
+
+// follow carries out a plan, or its first limit steps, and looks at every
+// prefix. reached is nil when there was nothing before.
+func follow(t *testing.T, m *model, want *State, opts Options, n int, reached *model, limit int) bool {
+	t.Helper()
+	res, err := Plan(want, m.state(), &testOwner, m.ledger, opts)
+	var refused *RefusedError
+	if errors.As(err, &refused) {
+		return false
+	}
+	var protected []netip.Addr
+	for _, a := range probes() {
+		if reached != nil && m.send(a) == fateProtected && reached.send(a) == fateProtected {
+			protected = append(protected, a)
+		}
+	}
+	for k, s := range res.Steps {
+		if k == limit {
+			break
+		}
+		if err := m.do(s); err != nil {
+			t.Fatalf("pair %d, step %d of\n%s%v", n, k, planText(res), err)
+		}
+		for _, a := range protected {
+			if m.send(a) == fateClear {
+				t.Fatalf("pair %d: a packet to %s leaves in clear after step %d of\n%s", n, a, k, planText(res))
+			}
+		}
+	}
+	return true
+}
+
+func planText(res *Result) string {
+	var b strings.Builder
+	for k, s := range res.Steps {
+		fmt.Fprintf(&b, "%d %s\n", k, s)
+	}
+	return b.String()
+}

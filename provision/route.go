@@ -1,0 +1,112 @@
+package provision
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+
+	"github.com/jsimonetti/rtnetlink/v2"
+	"github.com/mdlayher/netlink"
+
+	"github.com/xfrmctl/xfrmctl/netlinkx"
+)
+
+// Numbers of linux/rtnetlink.h.
+const (
+	rtTableMain   = 254
+	rtProtoStatic = 4
+	rtUnicast     = 1
+	rtUnreachable = 7
+	rtScopeLink   = 253
+	rtCloned      = 0x200
+)
+
+// routes reads and writes routes of the main table in one namespace.
+type routes struct{ conn *rtnetlink.Conn }
+
+func dialRoutes(ns netlinkx.NetNS) (*routes, error) {
+	cfg := &netlink.Config{}
+	if !ns.IsZero() {
+		f, err := ns.Open()
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close() // the socket needs it no longer
+		cfg.NetNS = int(f.Fd())
+	}
+	conn, err := rtnetlink.Dial(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("open routing socket: %w", err)
+	}
+	return &routes{conn}, nil
+}
+
+func (r *routes) close() error { return r.conn.Close() }
+
+// list returns the routes of the main table. Names are those of the XFRM
+// interfaces; routes to other devices, or of other types, are told apart well
+// enough to see that they are not ours.
+func (r *routes) list(names map[uint32]string) ([]*Route, error) {
+	all, err := r.conn.Route.List()
+	if err != nil {
+		return nil, fmt.Errorf("list routes: %w", err)
+	}
+	var out []*Route
+	for i := range all {
+		if m := &all[i]; m.Table == rtTableMain && m.Flags&rtCloned == 0 {
+			out = append(out, observedRoute(m, names))
+		}
+	}
+	return out, nil
+}
+
+func observedRoute(m *rtnetlink.RouteMessage, names map[uint32]string) *Route {
+	addr := netip.IPv4Unspecified()
+	if m.Family == uint8(netlinkx.FamilyIPv6) {
+		addr = netip.IPv6Unspecified()
+	}
+	if a, ok := netip.AddrFromSlice(m.Attributes.Dst); ok {
+		addr = a
+		if m.Family == uint8(netlinkx.FamilyIPv4) {
+			addr = a.Unmap()
+		}
+	}
+	out := &Route{Dst: netip.PrefixFrom(addr, int(m.DstLength)), Metric: m.Attributes.Priority}
+	switch {
+	case m.Type == rtUnreachable && out.Metric == GuardMetric:
+	case m.Type != rtUnicast:
+		out.Dev = fmt.Sprintf("(type %d)", m.Type)
+	case m.Attributes.Gateway != nil || names[m.Attributes.OutIface] == "":
+		out.Dev = fmt.Sprintf("if%d", m.Attributes.OutIface)
+	default:
+		out.Dev = names[m.Attributes.OutIface]
+	}
+	return out
+}
+
+// message is the request for a route; index is that of its device.
+func (rt *Route) message(index uint32) *rtnetlink.RouteMessage {
+	m := &rtnetlink.RouteMessage{
+		Family: uint8(netlinkx.FamilyOf(rt.Dst.Addr())), DstLength: uint8(rt.Dst.Bits()), Table: rtTableMain,
+		Protocol: rtProtoStatic, Type: rtUnicast,
+		Attributes: rtnetlink.RouteAttributes{Dst: net.IP(rt.Dst.Addr().AsSlice()), Priority: rt.Metric, OutIface: index},
+	}
+	switch {
+	case rt.Guard():
+		m.Type, m.Attributes.OutIface = rtUnreachable, 0
+	case rt.Dst.Addr().Is4():
+		m.Scope = rtScopeLink
+	}
+	return m
+}
+
+func (r *routes) add(rt *Route, index uint32, replace bool) error {
+	if replace {
+		return r.conn.Route.Replace(rt.message(index))
+	}
+	return r.conn.Route.Add(rt.message(index))
+}
+
+func (r *routes) delete(rt *Route, index uint32) error {
+	return r.conn.Route.Delete(rt.message(index))
+}

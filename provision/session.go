@@ -1,0 +1,269 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/xfrmctl/xfrmctl/ifaces"
+	"github.com/xfrmctl/xfrmctl/netlinkx"
+)
+
+// Config says where a Session works and in whose name.
+type Config struct {
+	// StateDir holds what outlives a run: which objects are ours and which keys
+	// were used. It is made, with mode 0700, unless ReadOnly.
+	StateDir string
+	Owner    Owner
+	// XFRM and Links are borrowed until Close. They reach the same engine, in
+	// the namespace NetNS.
+	XFRM  *netlinkx.Conn
+	Links *ifaces.Conn
+	NetNS netlinkx.NetNS
+	// Engine names the engine in the state directory: "kernel" or another.
+	Engine string
+	// OwnCounters: the engine itself sees to it that a counter-mode key that
+	// comes again never repeats an IV, so such keys need not be refused.
+	OwnCounters bool
+	// ReadOnly takes no lock and writes nothing; Apply is an error.
+	ReadOnly bool
+	// OnWait is called once when another process holds the lock, which is then
+	// waited for; nil: Open fails with *LockedError.
+	OnWait func(holder string)
+	// OnStep is called after each step that was carried out or taken back;
+	// calls are synchronous. It may be nil.
+	OnStep func(Event)
+}
+
+// Event tells of one step.
+type Event struct {
+	Step *Step
+	// Undone: the step was taken back.
+	Undone bool
+}
+
+// Session plans and applies for one owner in one namespace. It serves one
+// goroutine.
+type Session struct {
+	cfg    Config
+	lock   *os.File
+	store  *store
+	routes *routes
+	index  map[string]uint32 // of XFRM interfaces, as last seen
+}
+
+// errReadOnly is the answer to writes in a session that only reads.
+var errReadOnly = errors.New("the session was opened for reading")
+
+// Open takes the lock and reads the ledger. Errors: *LockedError, and what the
+// files or the routing socket say.
+func Open(ctx context.Context, cfg *Config) (*Session, error) {
+	s := &Session{cfg: *cfg}
+	if err := s.open(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *Session) open(ctx context.Context) error {
+	if s.cfg.Owner.Name == "" || strings.ContainsAny(s.cfg.Owner.Name, "/\x00") {
+		return fmt.Errorf("owner %q: its name is part of a file's", s.cfg.Owner.Name)
+	}
+	if !s.cfg.ReadOnly {
+		if err := os.MkdirAll(s.cfg.StateDir, 0o700); err != nil {
+			return err
+		}
+		f, err := lock(ctx, s.cfg.StateDir, s.cfg.OnWait)
+		if err != nil {
+			return err
+		}
+		s.lock = f
+	}
+	boot, err := bootID()
+	if err != nil {
+		return err
+	}
+	inode, err := netnsInode(s.cfg.NetNS)
+	if err != nil {
+		return err
+	}
+	name := fmt.Sprintf("%s-%s-%d", s.cfg.Owner.Name, s.cfg.Engine, inode)
+	if s.store, err = openStore(s.cfg.StateDir, name, boot, s.cfg.ReadOnly); err != nil {
+		return err
+	}
+	s.routes, err = dialRoutes(s.cfg.NetNS)
+	return err
+}
+
+// Close gives the lock back. The connections of Config stay open.
+func (s *Session) Close() error {
+	var errs []error
+	if s.routes != nil {
+		errs = append(errs, s.routes.close())
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Plan observes and plans; it writes nothing.
+func (s *Session) Plan(ctx context.Context, wanted *State, opts Options) (*Result, error) {
+	_, res, err := s.plan(ctx, wanted, opts)
+	return res, err
+}
+
+func (s *Session) plan(ctx context.Context, wanted *State, opts Options) (*State, *Result, error) {
+	observed, err := s.observe(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	res, err := Plan(wanted, observed, &s.cfg.Owner, s.store.ledger(s.cfg.OwnCounters), opts)
+	return observed, res, err
+}
+
+// UnreachedError tells that all steps were carried out and the state is not
+// what was wanted: the engine left something out, or another changed it.
+type UnreachedError struct{ Steps []*Step }
+
+// Error names the first difference.
+func (e *UnreachedError) Error() string {
+	s := e.Steps[0]
+	return fmt.Sprintf("%d differences remain after all writes, the first: %s; the engine ignored a part of it, or another process changes the same objects",
+		len(e.Steps), strings.Join(strings.Fields(s.String()), " "))
+}
+
+// Apply brings the namespace to the wanted state, reads back, and returns what
+// it did. When a step is refused, those before it are taken back, and the error
+// tells of both. Steps that delete come last; when one of them is refused,
+// nothing is taken back and a later Apply goes on. Errors: *RefusedError when
+// nothing was begun, *UnreachedError, and what the engine says.
+func (s *Session) Apply(ctx context.Context, wanted *State, opts Options) (*Result, error) {
+	if s.cfg.ReadOnly {
+		return nil, errReadOnly
+	}
+	observed, res, err := s.plan(ctx, wanted, opts)
+	if err != nil {
+		return nil, err
+	}
+	if len(res.Steps) == 0 {
+		return res, s.settle(observed, wanted)
+	}
+	fresh, err := s.intend(res.Steps)
+	if err != nil {
+		return nil, err
+	}
+	run := &run{s: s, observed: observed, made: map[ID]bool{}}
+	if err := run.all(ctx, res.Steps); err != nil {
+		for _, id := range fresh {
+			if !run.made[id] {
+				delete(s.store.objects, id) // if it is there now, another made it
+			}
+		}
+		return res, errors.Join(err, s.record(context.WithoutCancel(ctx), wanted))
+	}
+	return res, s.confirm(ctx, wanted, opts)
+}
+
+// Delete removes all that is ours.
+func (s *Session) Delete(ctx context.Context) (*Result, error) {
+	return s.Apply(ctx, &State{}, Options{Prune: true})
+}
+
+// intend writes down what is about to be made, and returns what was not ours
+// before.
+func (s *Session) intend(steps []*Step) (fresh []ID, err error) {
+	var keys []string
+	changed := false
+	for _, st := range steps {
+		if st.Verb == Delete || st.Verb == Change {
+			continue
+		}
+		fp := ""
+		if st.SA != nil {
+			fp = s.store.fingerprint(st.SA)
+			if counts(st.SA) {
+				keys = append(keys, fp)
+			}
+		}
+		old, there := s.store.objects[st.ID]
+		if !there {
+			fresh = append(fresh, st.ID)
+		}
+		if !there || old != fp {
+			s.store.objects[st.ID] = fp
+			changed = true
+		}
+	}
+	if err := s.store.mark(keyIntended, keys); err != nil || !changed {
+		return fresh, err
+	}
+	return fresh, s.store.save()
+}
+
+// counts reports whether an SA uses up IVs of a key that must never come again.
+func counts(sa *netlinkx.SA) bool { return sa.Dir != netlinkx.DirIn && CounterMode(sa) }
+
+// confirm reads everything back.
+func (s *Session) confirm(ctx context.Context, wanted *State, opts Options) error {
+	observed, err := s.observe(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.settle(observed, wanted); err != nil {
+		return err
+	}
+	res, err := Plan(wanted, observed, &s.cfg.Owner, s.store.ledger(s.cfg.OwnCounters), opts)
+	if err != nil {
+		return fmt.Errorf("read back: %w", err)
+	}
+	if len(res.Steps) > 0 {
+		return &UnreachedError{res.Steps}
+	}
+	return nil
+}
+
+func (s *Session) record(ctx context.Context, wanted *State) error {
+	observed, err := s.observe(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.settle(observed, wanted); err != nil {
+		return err
+	}
+	return s.store.save()
+}
+
+// settle drops from the ledger what is no longer there, and notes which keys
+// are in use.
+func (s *Session) settle(observed, wanted *State) error {
+	there := index(observed)
+	var used []string
+	for _, sa := range wanted.SAs {
+		if counts(sa) && there.sas[saID(sa)] != nil {
+			used = append(used, s.store.fingerprint(sa))
+		}
+	}
+	if err := s.store.mark(keySpent, used); err != nil {
+		return err
+	}
+	present := map[ID]bool{}
+	for _, i := range observed.Interfaces {
+		for _, a := range i.Addresses {
+			present[addressID(i.Name, a)] = true
+		}
+	}
+	changed := false
+	for id := range s.store.objects {
+		if there.ifaces[id] == nil && there.sas[id] == nil && there.policies[id] == nil && there.routes[id] == nil && !present[id] {
+			delete(s.store.objects, id)
+			changed = true
+		}
+	}
+	if !changed {
+		return nil
+	}
+	return s.store.save()
+}

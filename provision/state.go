@@ -1,0 +1,113 @@
+package provision
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/xfrmctl/xfrmctl/netlinkx"
+)
+
+// State is what a namespace has, or shall have, as far as this package is
+// concerned. A State is data: Plan borrows it and changes nothing in it.
+type State struct {
+	Interfaces []*Interface
+	SAs        []*netlinkx.SA
+	Policies   []*netlinkx.Policy
+	Routes     []*Route
+}
+
+// Interface is an XFRM interface. Wanted ones are always up in the end.
+type Interface struct {
+	Name     string
+	IfID     uint32 // not 0
+	Underlay string // name of the device below, "" none
+	MTU      uint32 // bytes; 0: the kernel's
+	// Addresses are those of global scope, in order; the kernel makes
+	// link-local ones itself.
+	Addresses []netip.Prefix
+	Up        bool
+}
+
+// Route is a route of the main table: to an interface, or a guard, which
+// answers "unreachable" and catches what would leave in clear while no better
+// route is there.
+type Route struct {
+	Dst    netip.Prefix // masked
+	Dev    string       // "" in a guard
+	Metric uint32       // not 0; tells routes with one destination apart
+}
+
+// Guard reports whether r lets nothing out.
+func (r *Route) Guard() bool { return r.Dev == "" }
+
+// GuardMetric is the metric of guards: every other route is preferred.
+const GuardMetric uint32 = 0xffffff00
+
+// RouteMetric is the metric of a route that says nothing else. It is what IPv6
+// makes of none.
+const RouteMetric uint32 = 1024
+
+// ID names an object in the ledger and in messages: its kind and what tells it
+// from others of its kind. It never holds keys.
+type ID string
+
+func interfaceID(name string) ID { return ID("interface " + name) }
+
+func addressID(dev string, p netip.Prefix) ID { return ID("address " + p.String() + " of " + dev) }
+
+func routeID(r *Route) ID {
+	if r.Guard() {
+		return ID(fmt.Sprintf("guard route %s", r.Dst))
+	}
+	return ID(fmt.Sprintf("route %s metric %d", r.Dst, r.Metric))
+}
+
+func saID(sa *netlinkx.SA) ID { return ID(sa.ID().String()) }
+
+// policyID tells all that distinguishes policies, also what Policy.String
+// leaves out.
+func policyID(p *netlinkx.Policy) ID {
+	s, t := p.Selector, p.String()
+	if partial(s.SrcPort) || partial(s.DstPort) {
+		t += fmt.Sprintf(" ports %#x/%#x %#x/%#x", s.SrcPort.Port, s.SrcPort.Mask, s.DstPort.Port, s.DstPort.Mask)
+	}
+	if s.IfIndex != 0 {
+		t += fmt.Sprintf(" dev if%d", s.IfIndex)
+	}
+	return ID(t)
+}
+
+func partial(m netlinkx.PortMatch) bool { return m.Mask != 0 && m.Mask != 0xffff }
+
+// Range is a range of numbers, both ends included.
+type Range struct{ First, Last uint32 }
+
+// Has reports whether n is in the range.
+func (r Range) Has(n uint32) bool { return r.First <= n && n <= r.Last }
+
+// Len returns how many numbers the range has; 0 when it is upside down.
+func (r Range) Len() uint64 {
+	if r.Last < r.First {
+		return 0
+	}
+	return uint64(r.Last-r.First) + 1
+}
+
+// Owner is in whose name objects are made. Two owners of one namespace have
+// ranges that do not overlap.
+type Owner struct {
+	Name        string
+	ReqID, IfID Range
+}
+
+// Ledger is what is known to be ours. It is data; Plan borrows it.
+type Ledger struct {
+	// Objects are those that were made, or were about to be made, with the
+	// fingerprint of an SA's keys.
+	Objects map[ID]string
+	// Spent holds fingerprints of counter-mode keys that an outbound SA has
+	// had: with a fresh counter they would repeat (RFC 8221 section 5).
+	Spent map[string]bool
+	// Fingerprint returns the keyed fingerprint of an SA's algorithms and keys.
+	Fingerprint func(*netlinkx.SA) string
+}
