@@ -23,7 +23,7 @@ func packets(t *testing.T) int {
 	t.Helper()
 	text := os.Getenv("XFRMCTL_HOSTILE")
 	if text == "" {
-		return map[bool]int{true: 20_000, false: 300_000}[testing.Short()]
+		return map[bool]int{true: 6_000, false: 300_000}[testing.Short()]
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1000 {

@@ -25,6 +25,9 @@ var (
 func TestMatrixWithEngine(t *testing.T) {
 	for _, pairing := range []pairing{kernelWithEngine, engineWithEngine} {
 		t.Run(pairing.name, func(t *testing.T) {
+			if pairing.name == engineWithEngine.name {
+				notUnderEmulation(t)
+			}
 			p := sandbox.NewPair(t)
 			a, b := pairing.make(t, p)
 			runMatrix(t, p, a, b)
@@ -35,6 +38,9 @@ func TestMatrixWithEngine(t *testing.T) {
 func TestRekeyWithEngine(t *testing.T) {
 	for _, pairing := range []pairing{kernelWithEngine, engineWithEngine} {
 		t.Run(pairing.name, func(t *testing.T) {
+			if pairing.name == engineWithEngine.name {
+				notUnderEmulation(t)
+			}
 			p := sandbox.NewPair(t)
 			a, b := pairing.make(t, p)
 			rekey(t, p, a, b, rekeys(t))
