@@ -5,7 +5,7 @@
 //
 // Unless XFRMCTL_INTEROP=1 each suite meets each form once instead of four
 // times, and with XFRMCTL_TEST_SHORT=1, under emulation, there is one row for
-each form, with fewer sizes, of the kernel with the engine.
+// each form, with fewer sizes, of the kernel with the engine.
 package interop_test
 
 import (
