@@ -81,12 +81,12 @@ func open(cfg *Config, newPlane func(*Config) (plane, error), check func() error
 	if err := e.openJournal(); err != nil {
 		return nil, err
 	}
+	if e.plane, err = newPlane(&e.cfg); err != nil { // opens packet sockets, which a confined process may not
+		return nil, err
+	}
 	// before there are packet threads, which give up more
 	if cfg.Confine {
 		e.confine()
-	}
-	if e.plane, err = newPlane(&e.cfg); err != nil {
-		return nil, err
 	}
 	return e, e.compose()
 }

@@ -80,7 +80,8 @@ type Plane struct {
 type closer interface{ Close() error }
 
 // New prepares a Plane. SAChanged may be called from now on, packets pass after
-// Start.
+// Start. The packet sockets for plain ESP are opened here, in the network namespace
+// of the calling thread: a process that confines itself does so after New.
 func New(c Config) *Plane {
 	if c.Workers <= 0 {
 		c.Workers = max(1, runtime.NumCPU()/2)
@@ -104,6 +105,9 @@ func New(c Config) *Plane {
 	p.routeMTU = func(netip.Addr, uint32, uint32) int { return 1500 }
 	for i := range c.Workers {
 		p.workers = append(p.workers, newWorker(p, i))
+	}
+	if !c.Off.Direct && !c.manual {
+		p.openDirect()
 	}
 	return p
 }
@@ -131,9 +135,6 @@ func (p *Plane) Start(db *sadb.DB) error {
 	}
 	if err := p.startRoutes(); err != nil {
 		return err
-	}
-	if !p.config.Off.Direct {
-		p.openDirect()
 	}
 	p.startICMP()
 	for _, w := range p.workers {
