@@ -100,7 +100,7 @@ func TestSplitLine(t *testing.T) {
 
 func TestCompleteKeys(t *testing.T) {
 	dir := t.TempDir()
-	t.Setenv("XFRMCTL_TEST_KEY_OF_EXAMPLE", "1")
+	t.Setenv("ONLY_THIS_TEST_HAS_A_KEY", "1")
 	for _, name := range []string{"out.key", "in.key", ".hidden", "sub/x"} {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -116,7 +116,7 @@ func TestCompleteKeys(t *testing.T) {
 		"@" + dir + "/o":     "@" + dir + "/out.key",
 		"@" + dir + "/.":     "@" + dir + "/.hidden",
 		"@" + dir + "/none/": "",
-		"env:XFRMCTL_TEST_K": "env:XFRMCTL_TEST_KEY_OF_EXAMPLE",
+		"env:ONLY_THIS":      "env:ONLY_THIS_TEST_HAS_A_KEY",
 		"":                   "@ env:",
 	} {
 		got := runWith(t, newFakeKernel(), "", "__complete", "--line", line+word)
