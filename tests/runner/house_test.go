@@ -48,12 +48,15 @@ var mayImport = map[string][]string{
 	"offload/userspace": {"netlinkx", "offload/userspace/confine", "offload/userspace/datapath", "offload/userspace/datapath/outer", "offload/userspace/journal",
 		"offload/userspace/nlsock", "offload/userspace/sadb", "offload/userspace/server"},
 	"provision":              {"ifaces", "netlinkx"},
+	"provision/keys":         {},
+	"provision/document":     {"ifaces", "netlinkx", "provision", "provision/keys"},
+	"cmd/xfrmctl/apply":      {"cmd/xfrmctl/ipxfrm", "ifaces", "netlinkx", "provision", "provision/document", "provision/keys"},
 	"cmd/xfrmctl/ipxfrm":     {"netlinkx"},
 	"cmd/xfrmctl/demo":       {"ifaces", "netlinkx", "offload/userspace/nlsock"},
 	"cmd/xfrmctl/gro":        {"cmd/xfrmctl/ipxfrm", "gsogro", "netlinkx"},
 	"offload":                {"gsogro", "netlinkx"},
 	"cmd/xfrmctl/nicoffload": {"cmd/xfrmctl/ipxfrm", "gsogro", "netlinkx", "offload"},
-	"cmd/xfrmctl": {"cmd/xfrmctl/nicoffload", "cmd/xfrmctl/gro", "gsogro", "cmd/xfrmctl/ipxfrm", "cmd/xfrmctl/demo", "ifaces", "netlinkx",
+	"cmd/xfrmctl": {"cmd/xfrmctl/apply", "cmd/xfrmctl/nicoffload", "provision", "provision/document", "cmd/xfrmctl/gro", "gsogro", "cmd/xfrmctl/ipxfrm", "cmd/xfrmctl/demo", "ifaces", "netlinkx",
 		"offload/userspace", "offload/userspace/journal", "offload/userspace/nlsock", "offload"},
 }
 

@@ -1,0 +1,248 @@
+package document
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// check finds what is wrong with a document as a whole.
+func (d *Document) check(top *yaml.Node) {
+	switch {
+	case !d.Owner.Name.Set || !d.Owner.ReqID.Set || !d.Owner.IfID.Set:
+		d.r.fail(top, "the document has no owner: owner: {name: NAME, reqid: A-B, if_id: A-B}, with ranges that nobody else uses here")
+	case d.Owner.ReqID.V.Len() < uint64(len(d.Tunnels)):
+		d.r.fail(d.Owner.ReqID.at, "the range has fewer reqids than there are tunnels")
+	case d.Owner.IfID.V.Len() < uint64(len(d.Tunnels)):
+		d.r.fail(d.Owner.IfID.at, "the range has fewer if_ids than there are tunnels")
+	}
+	c := &checker{Document: d, names: map[string]bool{}, places: map[string]string{}}
+	for _, t := range d.Tunnels {
+		c.tunnel(t)
+	}
+}
+
+// checker finds what tunnels may not share. places are things of which a node
+// has one, with the tunnel that has it.
+type checker struct {
+	*Document
+	names  map[string]bool
+	places map[string]string
+}
+
+func (c *checker) tunnel(t *Tunnel) {
+	if !t.Name.Set {
+		c.r.fail(t.at, "the tunnel has no name")
+		return
+	}
+	if c.names[t.Name.V] {
+		c.r.fail(t.Name.at, "tunnel %s is there twice", t.Name.V)
+	}
+	c.names[t.Name.V] = true
+	if !c.between(t) {
+		return
+	}
+	c.shared(t)
+	c.keysOf(t)
+	c.trafficOf(t)
+	c.interfaceOf(t)
+	c.limitsOf(t)
+	if t.TFCPad.Set && !t.tunnelMode() {
+		c.r.fail(t.TFCPad.at, "only tunnel mode pads")
+	}
+}
+
+func (t *Tunnel) tunnelMode() bool { return t.Mode.V != "transport" }
+
+// between looks at the nodes of a tunnel; without them nothing else makes sense.
+func (c *checker) between(t *Tunnel) bool {
+	a, b := t.Between[0], t.Between[1]
+	if !a.Set || !b.Set {
+		c.r.fail(t.at, "tunnel %s does not say which two nodes it is between", t.Name.V)
+		return false
+	}
+	for _, end := range t.Between {
+		if c.Nodes[end.V] == nil {
+			c.r.fail(end.at, "node %q is not in nodes", end.V)
+			return false
+		}
+	}
+	if a.V == b.V {
+		c.r.fail(b.at, "both ends are %s", b.V)
+		return false
+	}
+	x, y := c.Nodes[a.V].Endpoint, c.Nodes[b.V].Endpoint
+	if x.Set && y.Set && x.V.Is4() != y.V.Is4() {
+		c.r.fail(b.at, "endpoint %s of %s is of another family than %s of %s", y.V, b.V, x.V, a.V)
+	}
+	return x.Set && y.Set
+}
+
+// shared refuses what two tunnels of one node cannot both have.
+func (c *checker) shared(t *Tunnel) {
+	take := func(at *yaml.Node, scope, what string) {
+		key := scope + " " + what
+		if other, taken := c.places[key]; taken {
+			c.r.fail(at, "%s belongs to tunnel %s already", what, other)
+			return
+		}
+		c.places[key] = t.Name.V
+	}
+	if t.ReqID.Set {
+		if !c.Owner.ReqID.V.Has(t.ReqID.V) {
+			c.r.fail(t.ReqID.at, "reqid %d is outside of the owner's range", t.ReqID.V)
+		}
+		take(t.ReqID.at, "", fmt.Sprintf("reqid %d", t.ReqID.V))
+	}
+	if t.IfID.Set {
+		if !c.Owner.IfID.V.Has(t.IfID.V) {
+			c.r.fail(t.IfID.at, "if_id %d is outside of the owner's range", t.IfID.V)
+		}
+		take(t.IfID.at, "", fmt.Sprintf("if_id %d", t.IfID.V))
+	}
+	if t.Interface.Set {
+		for _, end := range t.Between {
+			take(t.Interface.at, end.V, "interface "+t.Interface.V)
+		}
+	}
+	for dir, spi := range t.SPI {
+		if _, to, ok := t.direction(dir); !ok {
+			c.r.fail(spi.at, "%q is no direction of this tunnel: %s", dir, t.directions())
+		} else {
+			take(spi.at, to, fmt.Sprintf("spi %#x to %s", spi.V, to))
+		}
+	}
+}
+
+// direction takes "A-to-B" apart.
+func (t *Tunnel) direction(s string) (from, to string, ok bool) {
+	from, to, ok = strings.Cut(s, "-to-")
+	a, b := t.Between[0].V, t.Between[1].V
+	return from, to, ok && (from == a && to == b || from == b && to == a)
+}
+
+func (t *Tunnel) directions() string {
+	a, b := t.Between[0].V, t.Between[1].V
+	return a + "-to-" + b + ", " + b + "-to-" + a
+}
+
+func (c *checker) keysOf(t *Tunnel) {
+	k := &t.Keys
+	for dir, v := range k.Static {
+		if _, _, ok := t.direction(dir); !ok {
+			c.r.fail(v.at, "keys has no field %q; known are derive, epoch, %s", dir, t.directions())
+		}
+	}
+	switch {
+	case k.at == nil:
+		c.r.fail(t.at, "tunnel %s has no keys", t.Name.V)
+	case k.Derive.Set && len(k.Static) > 0:
+		c.r.fail(k.at, "keys are derived or given, not both")
+	case k.Derive.Set:
+	case len(k.Static) != 2:
+		c.r.fail(k.at, "keys go one way: a tunnel needs derive, or a key for each of %s", t.directions())
+	case t.suite().AEAD != "":
+		c.r.fail(k.at, "static keys are not for %s: after a restart its counter begins anew, and a (key, IV) pair that comes again breaks it (RFC 8221 section 5); use derive, or a cipher like aes-cbc-256-sha256", t.suite().Name)
+	case k.Epoch.Set:
+		c.r.fail(k.Epoch.at, "an epoch belongs to derive")
+	}
+}
+
+func (t *Tunnel) suite() *Suite {
+	if s := suiteOf(t.Cipher.V); s != nil {
+		return s
+	}
+	return suiteOf("aes-gcm-128")
+}
+
+func (c *checker) trafficOf(t *Tunnel) {
+	if len(t.Traffic) == 0 && t.tunnelMode() {
+		c.r.fail(t.at, "tunnel %s has no traffic", t.Name.V)
+	}
+	for _, x := range t.Traffic {
+		for who, v := range x.Prefix {
+			if who != t.Between[0].V && who != t.Between[1].V {
+				c.r.fail(v.at, "%s is not an end of this tunnel", who)
+			}
+		}
+		a, b := x.Prefix[t.Between[0].V], x.Prefix[t.Between[1].V]
+		if a.at == nil || b.at == nil {
+			c.r.fail(x.at, "traffic goes one way: it needs a prefix behind %s and one behind %s", t.Between[0].V, t.Between[1].V)
+			continue
+		}
+		if !a.Set || !b.Set {
+			continue // said already
+		}
+		if a.V.Addr().Is4() != b.V.Addr().Is4() {
+			c.r.fail(b.at, "%s matches nothing that comes from %s: another family", b.V, a.V)
+		}
+		c.pair(t, a, b)
+	}
+}
+
+// pair looks at both prefixes of one kind of traffic.
+func (c *checker) pair(t *Tunnel, a, b Value[netip.Prefix]) {
+	for k, v := range []Value[netip.Prefix]{a, b} {
+		node := c.Nodes[t.Between[k].V]
+		switch {
+		case !t.tunnelMode() && (!v.V.IsSingleIP() || v.V.Addr() != node.Endpoint.V):
+			c.r.fail(v.at, "transport mode carries the traffic of %s itself: %s", node.Name, node.Endpoint.V)
+		case t.Forward.Set && !t.Forward.V && !v.V.IsSingleIP():
+			c.r.fail(v.at, "forward policy is missing: %s is a network behind %s, and what arrives for it is forwarded", v.V, node.Name)
+		case t.Interface.Set && t.wantsRoutes():
+			for _, end := range t.Between {
+				if e := c.Nodes[end.V].Endpoint.V; v.V.Contains(e) {
+					c.r.fail(v.at, "the route to %s would lead packets to endpoint %s into the tunnel that they come out of; set routes: false and route them yourself", v.V, e)
+					break
+				}
+			}
+		}
+	}
+}
+
+func (t *Tunnel) wantsRoutes() bool { return !t.Routes.Set || t.Routes.V }
+
+func (c *checker) interfaceOf(t *Tunnel) {
+	if !t.Interface.Set {
+		for _, v := range []Value[uint32]{t.IfID, t.MTU} {
+			if v.Set {
+				c.r.fail(v.at, "this is for an interface, and the tunnel has none")
+			}
+		}
+		for _, who := range slices.Sorted(maps.Keys(t.Addresses)) {
+			c.r.fail(t.at, "tunnel %s has addresses for %s and no interface", t.Name.V, who)
+		}
+		return
+	}
+	if !t.tunnelMode() {
+		c.r.fail(t.Interface.at, "transport mode takes no interface")
+	}
+	v6 := slices.ContainsFunc(t.Traffic, func(x Traffic) bool { return x.Prefix[t.Between[0].V].V.Addr().Is6() })
+	for who, list := range t.Addresses {
+		if who != t.Between[0].V && who != t.Between[1].V {
+			c.r.fail(t.at, "tunnel %s has addresses for %s, which is not an end of it", t.Name.V, who)
+		}
+		for _, v := range list {
+			v6 = v6 || v.Set && v.V.Addr().Is6()
+		}
+	}
+	if t.MTU.Set && v6 && t.MTU.V < minIPv6 {
+		c.r.fail(t.MTU.at, "mtu %d is too small: IPv6 needs %d (RFC 8200 section 5)", t.MTU.V, minIPv6)
+	}
+}
+
+// minIPv6 is the least MTU of a link that carries IPv6, in bytes.
+const minIPv6 = 1280
+
+func (c *checker) limitsOf(t *Tunnel) {
+	l := &t.Limits
+	for _, p := range [][2]Value[uint64]{{l.SoftBytes, l.HardBytes}, {l.SoftPackets, l.HardPackets}, {l.SoftSeconds, l.HardSeconds}} {
+		if p[0].Set && p[1].Set && p[0].V >= p[1].V {
+			c.r.fail(p[0].at, "the soft limit %d is not below the hard one, %d: its event would come too late", p[0].V, p[1].V)
+		}
+	}
+}

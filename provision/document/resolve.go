@@ -1,0 +1,231 @@
+package document
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"hash/fnv"
+	"net/netip"
+	"slices"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/xfrmctl/xfrmctl/ifaces"
+	"github.com/xfrmctl/xfrmctl/netlinkx"
+	"github.com/xfrmctl/xfrmctl/provision"
+	"github.com/xfrmctl/xfrmctl/provision/keys"
+)
+
+// Surroundings is what Resolve asks about the node that it runs on.
+type Surroundings struct {
+	Keys *keys.Source
+	// BootID is that of this boot. BootIDs are those of other nodes, by name;
+	// they come before what the document says.
+	BootID  string
+	BootIDs map[string]string
+	// UnderlayMTU returns the MTU of a device.
+	UnderlayMTU func(ctx context.Context, name string) (int, error)
+	// Userspace: the userspace engine will have the SAs.
+	Userspace bool
+}
+
+// Wanted is what a node shall have.
+type Wanted struct {
+	Owner provision.Owner
+	State *provision.State
+}
+
+// Resolve returns what the node of that name shall have. It follows the
+// references to keys. What is wrong with them, or with the node's surroundings,
+// is named at its place in the document: *ProblemsError.
+func (d *Document) Resolve(ctx context.Context, node string, in *Surroundings) (*Wanted, error) {
+	self := d.Nodes[node]
+	if self == nil {
+		var names []string
+		for n := range d.Nodes {
+			names = append(names, n)
+		}
+		slices.Sort(names)
+		return nil, fmt.Errorf("%s has no node %q; it has %v", d.r.file, node, names)
+	}
+	w := &Wanted{State: &provision.State{}}
+	w.Owner = provision.Owner{Name: d.Owner.Name.V + "." + node, ReqID: d.Owner.ReqID.V, IfID: d.Owner.IfID.V}
+	reqIDs := d.allocate(d.Owner.ReqID.V, func(t *Tunnel) Value[uint32] { return t.ReqID })
+	ifIDs := d.allocate(d.Owner.IfID.V, func(t *Tunnel) Value[uint32] { return t.IfID })
+	d.r.problems = nil
+	for k, t := range d.Tunnels {
+		peer := t.Between[0].V
+		switch node {
+		case t.Between[0].V:
+			peer = t.Between[1].V
+		case t.Between[1].V:
+		default:
+			continue
+		}
+		e := &end{d: d, t: t, self: self, peer: d.Nodes[peer], in: in, reqID: reqIDs[k]}
+		if t.Interface.Set {
+			e.ifID = ifIDs[k]
+		}
+		e.resolve(ctx, w.State)
+	}
+	return w, d.r.err()
+}
+
+// allocate chooses ids for tunnels that name none: by a hash of the name, so
+// that they are spread over the range and not in step with addresses, which
+// would put many SAs into one bucket of the kernel's table. A tunnel that comes
+// later gives way, so those before it keep theirs.
+func (d *Document) allocate(r provision.Range, given func(*Tunnel) Value[uint32]) []uint32 {
+	taken, out := map[uint32]bool{}, make([]uint32, len(d.Tunnels))
+	for k, t := range d.Tunnels {
+		if v := given(t); v.Set {
+			out[k], taken[v.V] = v.V, true
+		}
+	}
+	for k, t := range d.Tunnels {
+		if out[k] != 0 {
+			continue
+		}
+		h := fnv.New64a()
+		_, _ = h.Write([]byte(t.Name.V)) // a hash takes everything
+		n := h.Sum64() % r.Len()
+		for taken[r.First+uint32(n)] {
+			n = (n + 1) % r.Len()
+		}
+		out[k] = r.First + uint32(n)
+		taken[out[k]] = true
+	}
+	return out
+}
+
+// end is one node's end of a tunnel.
+type end struct {
+	d           *Document
+	t           *Tunnel
+	self, peer  *Node
+	in          *Surroundings
+	reqID, ifID uint32
+}
+
+func (e *end) resolve(ctx context.Context, s *provision.State) {
+	if e.t.EncapPort.Set && !e.in.Userspace {
+		e.d.r.fail(e.t.EncapPort.at, "the kernel receives ESP in UDP only while a process holds the port open for it, which xfrmctl does not; this needs the userspace engine")
+	}
+	inbound, outbound := e.sa(ctx, e.peer, e.self), e.sa(ctx, e.self, e.peer)
+	if inbound == nil || outbound == nil {
+		return
+	}
+	s.SAs = append(s.SAs, inbound, outbound)
+	for _, x := range e.selectors() {
+		s.Policies = append(s.Policies, e.policies(x[0], x[1])...)
+	}
+	if !e.t.Interface.Set {
+		return
+	}
+	s.Interfaces = append(s.Interfaces, e.iface(ctx, outbound))
+	if e.t.wantsRoutes() {
+		s.Routes = append(s.Routes, e.routes()...)
+	}
+}
+
+// selectors returns pairs of own and peer's prefixes.
+func (e *end) selectors() (all [][2]netip.Prefix) {
+	for _, x := range e.t.Traffic {
+		all = append(all, [2]netip.Prefix{x.Prefix[e.self.Name].V, x.Prefix[e.peer.Name].V})
+	}
+	if len(all) == 0 { // transport mode
+		host := func(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }
+		all = append(all, [2]netip.Prefix{host(e.self.Endpoint.V), host(e.peer.Endpoint.V)})
+	}
+	return all
+}
+
+func (e *end) policies(own, peers netip.Prefix) (all []*netlinkx.Policy) {
+	in, out := e.template(e.peer, e.self), e.template(e.self, e.peer)
+	add := func(dir netlinkx.PolicyDir, src, dst netip.Prefix, t netlinkx.Template) {
+		p := netlinkx.NewPolicy()
+		p.Dir, p.IfID, p.Templates = dir, e.ifID, []netlinkx.Template{t}
+		p.Selector = netlinkx.Selector{Family: netlinkx.FamilyOf(src.Addr()), Src: src, Dst: dst}
+		p.Priority = 10000 - uint32(src.Bits()+dst.Bits()) // the narrower wins
+		all = append(all, p)
+	}
+	add(netlinkx.PolicyIn, peers, own, in)
+	if e.t.tunnelMode() && (!e.t.Forward.Set || e.t.Forward.V) {
+		add(netlinkx.PolicyFwd, peers, own, in)
+	}
+	add(netlinkx.PolicyOut, own, peers, out)
+	return all
+}
+
+func (e *end) template(from, to *Node) netlinkx.Template {
+	t := netlinkx.NewTemplate()
+	t.Proto, t.ReqID, t.Mode = netlinkx.ProtoESP, e.reqID, netlinkx.ModeTransport
+	t.Family = netlinkx.FamilyOf(to.Endpoint.V)
+	if e.t.tunnelMode() {
+		t.Mode, t.Src, t.Dst = netlinkx.ModeTunnel, from.Endpoint.V, to.Endpoint.V
+	}
+	return t
+}
+
+func (e *end) iface(ctx context.Context, sa *netlinkx.SA) *provision.Interface {
+	i := &provision.Interface{Name: e.t.Interface.V, IfID: e.ifID, Underlay: e.self.Underlay.V, MTU: e.t.MTU.V}
+	for _, a := range e.t.Addresses[e.self.Name] {
+		i.Addresses = append(i.Addresses, a.V)
+	}
+	fits, err := e.fits(ctx, sa)
+	at := cmp.Or(e.t.MTU.at, e.self.Underlay.at, e.t.Interface.at)
+	switch {
+	case err != nil:
+		e.d.r.fail(at, "%v", err)
+	case !e.t.MTU.Set && fits < e.least():
+		e.d.r.fail(at, "mtu %d is all that fits through the SA, too small for %d; the outer path needs a larger one", fits, e.least())
+	case !e.t.MTU.Set:
+		i.MTU = uint32(fits)
+	}
+	return i
+}
+
+// least is the smallest MTU that the traffic can do with.
+func (e *end) least() int {
+	for _, x := range e.selectors() {
+		if x[0].Addr().Is6() {
+			return minIPv6
+		}
+	}
+	return 576
+}
+
+// fits returns the largest inner packet that needs no fragments outside.
+func (e *end) fits(ctx context.Context, sa *netlinkx.SA) (int, error) {
+	outer := 1500
+	switch {
+	case e.self.PathMTU.Set:
+		outer = int(e.self.PathMTU.V)
+	case e.self.Underlay.Set:
+		var err error
+		if outer, err = e.in.UnderlayMTU(ctx, e.self.Underlay.V); err != nil {
+			return 0, fmt.Errorf("underlay %s: %w", e.self.Underlay.V, err)
+		}
+	}
+	return ifaces.MTU(outer, sa)
+}
+
+// routes lead the peer's prefixes to the interface, with a guard below each
+// that answers "unreachable" while the interface is down or gone.
+func (e *end) routes() (all []*provision.Route) {
+	seen := map[netip.Prefix]bool{}
+	for _, x := range e.selectors() {
+		if seen[x[1]] {
+			continue
+		}
+		seen[x[1]] = true
+		all = append(all, &provision.Route{Dst: x[1], Dev: e.t.Interface.V, Metric: provision.RouteMetric})
+		if !e.t.Guard.Set || e.t.Guard.V {
+			all = append(all, &provision.Route{Dst: x[1], Metric: provision.GuardMetric})
+		}
+	}
+	return all
+}
+
+// problem notes a mistake at the first node that is there.
+func (e *end) problem(msg string, at ...*yaml.Node) { e.d.r.fail(cmp.Or(at...), "%s", msg) }

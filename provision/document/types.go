@@ -1,0 +1,130 @@
+package document
+
+import (
+	"net/netip"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/xfrmctl/xfrmctl/provision"
+)
+
+// Version is the version of documents that this package reads.
+const Version = 1
+
+// Value is a value of a document and its place there. Set tells whether the
+// document gives it.
+type Value[T any] struct {
+	V   T
+	Set bool
+	at  *yaml.Node
+}
+
+// Document describes tunnels between nodes: both ends of each.
+type Document struct {
+	Owner   Owner
+	Nodes   map[string]*Node
+	Tunnels []*Tunnel
+	r       *reader
+}
+
+// Owner names in whose name objects are made, and its ranges of ids.
+type Owner struct {
+	Name        Value[string]
+	ReqID, IfID Value[provision.Range]
+}
+
+// Node is a machine at an end of tunnels.
+type Node struct {
+	Name     string
+	Endpoint Value[netip.Addr] // outer address
+	Underlay Value[string]     // device that the outer packets take
+	PathMTU  Value[uint32]     // of the outer path; absent: the underlay's, else 1500
+	BootID   Value[string]     // for keys that are derived; absent: this boot's, for the own node
+}
+
+// Tunnel is a pair of SAs with its policies, and an XFRM interface with routes
+// unless Interface is absent. Numbers that are absent have the defaults that
+// the fields name.
+type Tunnel struct {
+	Name      Value[string]
+	Between   [2]Value[string] // names of both nodes
+	Mode      Value[string]    // tunnel, transport; default tunnel
+	Cipher    Value[string]    // see Suites; default aes-gcm-128
+	ESN       Value[bool]      // default true
+	Window    Value[uint32]    // packets; default 1024
+	TFCPad    Value[uint32]
+	ReqID     Value[uint32] // absent: chosen from the owner's range by name
+	Keys      Keys
+	SPI       map[string]Value[uint32] // by "EAST-to-WEST"; absent: derived from the key
+	Interface Value[string]
+	IfID      Value[uint32] // absent: chosen from the owner's range by name
+	MTU       Value[uint32] // absent: what fits through the SA
+	Addresses map[string][]Value[netip.Prefix]
+	Traffic   []Traffic
+	Routes    Value[bool]   // default true
+	Guard     Value[bool]   // default true
+	Forward   Value[bool]   // default true
+	EncapPort Value[uint32] // UDP, both ends
+	Output    Value[Mark]
+	Limits    Limits
+	at        *yaml.Node
+}
+
+// Mark is a value under a mask.
+type Mark struct{ Value, Mask uint32 }
+
+// Keys says where the keys of a tunnel come from: a root secret, or one key for
+// each direction.
+type Keys struct {
+	Derive Value[string]
+	Epoch  Value[uint64]
+	Static map[string]Value[string] // by "EAST-to-WEST"
+	at     *yaml.Node
+}
+
+// Traffic is what a tunnel carries: a prefix behind each of its nodes.
+type Traffic struct {
+	Prefix map[string]Value[netip.Prefix]
+	at     *yaml.Node
+}
+
+// Limits end SAs; absent ones are never reached.
+type Limits struct {
+	SoftBytes, HardBytes, SoftPackets, HardPackets, SoftSeconds, HardSeconds Value[uint64]
+}
+
+// Suite is a cipher as documents name it.
+type Suite struct {
+	Name    string
+	AEAD    string // kernel's name; "" a cipher with a separate integrity check
+	Crypt   string
+	Auth    string
+	Key     int // bytes of the cipher's key, with the salt
+	AuthKey int // bytes
+	ICVBits uint32
+}
+
+// KeyLen returns the bytes of key material: the cipher's, then the integrity
+// algorithm's.
+func (s *Suite) KeyLen() int { return s.Key + s.AuthKey }
+
+// Suites returns the ciphers that a document can name.
+func Suites() []Suite {
+	return []Suite{
+		{Name: "aes-gcm-128", AEAD: "rfc4106(gcm(aes))", Key: 20, ICVBits: 128},
+		{Name: "aes-gcm-256", AEAD: "rfc4106(gcm(aes))", Key: 36, ICVBits: 128},
+		{Name: "chacha20-poly1305", AEAD: "rfc7539esp(chacha20,poly1305)", Key: 36, ICVBits: 128},
+		{Name: "aes-cbc-128-sha256", Crypt: "cbc(aes)", Auth: "hmac(sha256)", Key: 16, AuthKey: 32, ICVBits: 128},
+		{Name: "aes-cbc-256-sha256", Crypt: "cbc(aes)", Auth: "hmac(sha256)", Key: 32, AuthKey: 32, ICVBits: 128},
+		{Name: "aes-cbc-256-sha512", Crypt: "cbc(aes)", Auth: "hmac(sha512)", Key: 32, AuthKey: 64, ICVBits: 256},
+	}
+}
+
+func suiteOf(name string) *Suite {
+	for _, s := range Suites() {
+		if s.Name == name {
+			return &s
+		}
+	}
+	return nil
+}

@@ -1,0 +1,157 @@
+package keys
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// maxKey bounds what is read, in bytes.
+const maxKey = 4096
+
+// Source reads keys that are given by reference:
+//
+//	file:PATH        a file that nobody else may read or write
+//	env:NAME         a variable of the environment
+//	command:WORDS    what a program prints; words are split at blanks
+//	credential:NAME  a credential that systemd gave the service
+//
+// What is found is taken as hex digits behind 0x, else as the bytes themselves
+// without the newline at the end of a text. It is for one goroutine.
+type Source struct {
+	// Getenv is os.Getenv; replaced by tests.
+	Getenv func(string) string
+	read   map[string][]byte
+}
+
+// Check reports what is wrong with a reference, without following it.
+func Check(ref string) error {
+	kind, at, ok := strings.Cut(ref, ":")
+	switch {
+	case !ok || at == "":
+	case kind == "file", kind == "env", kind == "command":
+		return nil
+	case kind == "credential" && filepath.Base(at) == at && at != "..":
+		return nil
+	}
+	return errors.New("a key is given by reference: file:PATH, env:NAME, command:WORDS or credential:NAME")
+}
+
+// Read follows a reference; each is followed once. Errors never hold anything of
+// what was found.
+func (s *Source) Read(ctx context.Context, ref string) ([]byte, error) {
+	if b, ok := s.read[ref]; ok {
+		return b, nil
+	}
+	if err := Check(ref); err != nil {
+		return nil, err
+	}
+	b, err := s.find(ctx, ref)
+	if err == nil {
+		b, err = keyBytes(b)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("key %s: %w", ref, err)
+	}
+	if s.read == nil {
+		s.read = map[string][]byte{}
+	}
+	s.read[ref] = b
+	return b, nil
+}
+
+func (s *Source) find(ctx context.Context, ref string) ([]byte, error) {
+	kind, at, _ := strings.Cut(ref, ":")
+	switch kind {
+	case "env":
+		v := s.Getenv(at)
+		if v == "" {
+			return nil, errors.New("the environment has no such value")
+		}
+		return []byte(v), nil
+	case "command":
+		return output(ctx, strings.Fields(at))
+	case "credential":
+		dir := s.Getenv("CREDENTIALS_DIRECTORY")
+		if dir == "" {
+			return nil, errors.New("CREDENTIALS_DIRECTORY is not set: credentials are for services of systemd (LoadCredential=)")
+		}
+		return readFile(filepath.Join(dir, at))
+	}
+	return readFile(at)
+}
+
+// readFile reads a file that only its owner may read.
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, bare(err)
+	}
+	defer f.Close() // read only
+	st, err := f.Stat()
+	if err != nil {
+		return nil, bare(err)
+	}
+	if perm := st.Mode().Perm(); st.Mode().IsRegular() && perm&0o077 != 0 {
+		return nil, fmt.Errorf("others may read or write it (mode %04o): chmod 600, and take a new key if others had access", perm)
+	}
+	b, err := io.ReadAll(io.LimitReader(f, maxKey+1))
+	return b, bare(err)
+}
+
+// bare drops the path, which the reference names already.
+func bare(err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	return err
+}
+
+// output runs a program. What it prints on standard error is not shown: it
+// might hold the key.
+func output(ctx context.Context, words []string) ([]byte, error) {
+	if len(words) == 0 {
+		return nil, errors.New("no program is named")
+	}
+	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
+	b, err := cmd.Output()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return nil, fmt.Errorf("the program failed: %s", exit.ProcessState)
+	}
+	return b, err
+}
+
+func keyBytes(b []byte) ([]byte, error) {
+	if len(b) > maxKey {
+		return nil, fmt.Errorf("more than %d bytes", maxKey)
+	}
+	if text(b) {
+		b = bytes.TrimRight(b, "\r\n")
+	}
+	if len(b) == 0 {
+		return nil, errors.New("it is empty")
+	}
+	digits, ok := bytes.CutPrefix(b, []byte("0x"))
+	if !ok {
+		return b, nil
+	}
+	out := make([]byte, hex.DecodedLen(len(digits)))
+	if _, err := hex.Decode(out, digits); err != nil {
+		return nil, errors.New("what follows 0x is not an even number of hex digits")
+	}
+	return out, nil
+}
+
+func text(b []byte) bool {
+	return bytes.IndexFunc(b, func(r rune) bool { return (r < ' ' || r > '~') && r != '\n' && r != '\r' && r != '\t' }) < 0
+}
