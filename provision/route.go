@@ -1,7 +1,9 @@
 package provision
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 
@@ -19,6 +21,7 @@ const (
 	rtUnreachable = 7
 	rtScopeLink   = 253
 	rtCloned      = 0x200
+	rtmGetLink    = 18
 )
 
 // routes reads and writes routes of the main table in one namespace.
@@ -109,4 +112,22 @@ func (r *routes) add(rt *Route, index uint32, replace bool) error {
 
 func (r *routes) delete(rt *Route, index uint32) error {
 	return r.conn.Route.Delete(rt.message(index))
+}
+
+// DeviceMTU returns the MTU of a device in a namespace, in bytes.
+func DeviceMTU(ns netlinkx.NetNS, name string) (int, error) {
+	r, err := dialRoutes(ns)
+	if err != nil {
+		return 0, err
+	}
+	m, err := r.conn.Execute(&rtnetlink.LinkMessage{Attributes: &rtnetlink.LinkAttributes{Name: name}}, rtmGetLink, netlink.Request)
+	if err := errors.Join(err, r.close()); err != nil {
+		return 0, err
+	}
+	for _, x := range m {
+		if l, ok := x.(*rtnetlink.LinkMessage); ok && l.Attributes != nil && l.Attributes.Name == name {
+			return int(l.Attributes.MTU), nil
+		}
+	}
+	return 0, fmt.Errorf("no such device: %w", fs.ErrNotExist)
 }

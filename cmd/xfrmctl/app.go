@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/apply"
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/gro"
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/ipxfrm"
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/nicoffload"
@@ -20,6 +21,7 @@ type command struct {
 	args    string
 	usage   string
 	hidden  bool
+	exact   bool // no prefix of the name stands for it
 	grammar bool // its words are those of `ip xfrm`
 	// complete returns what the last of the words may become, nil for anything.
 	complete func(words []string) []string
@@ -48,10 +50,17 @@ func commands() []command {
 			complete: espComplete, help: espUsage, run: (*env).esp},
 		{name: "demo", args: "[-j] [--engine ENGINE]", usage: "show it at work in namespaces that are thrown away",
 			complete: func([]string) []string { return []string{"-j", "-p", "--engine"} }, help: demoUsage, run: (*env).demo},
+		documentCommand("plan", "what apply would do: each step, in place or not, and the traffic that it loses"),
+		documentCommand("apply", "bring this machine to what a document says; twice is the same as once"),
+		documentCommand("diff", "what differs from a document; exit code 1 when anything does"),
+		documentCommand("delete", "remove all that apply made for a document"),
+		{name: "link-mtu", args: "{ DEV | BYTES } [WORDS]", usage: "the largest packet that fits through an SA", exact: true,
+			complete: apply.LinkComplete, help: apply.LinkUsage, run: (*env).linkMTU},
 		{name: "completion", args: "bash|zsh|fish", usage: "print a completion script",
 			complete: func([]string) []string { return []string{"bash", "zsh", "fish"} }, run: (*env).completion},
 		{name: "man", usage: "print the man page (roff)", run: (*env).man},
 		{name: "version", usage: "print the version", run: func(e *env, _ []string) error { return e.version(nil) }},
+		documentCommand("verify", "check that all is as a document says; exit code 1 when not"),
 		{name: "help", args: "[OBJECT]", usage: "print help", complete: func([]string) []string { return objectNames() }, run: (*env).help},
 		{name: "__complete", hidden: true, run: (*env).complete},
 	}
@@ -75,7 +84,7 @@ func findCommand(word string) *command {
 	all := commands()
 	for i := range all {
 		c := &all[i]
-		if c.hidden && word != c.name {
+		if (c.hidden || c.exact) && word != c.name {
 			continue
 		}
 		if isPrefix(word, c.name) || word == c.alias {

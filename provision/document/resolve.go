@@ -5,8 +5,10 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -39,17 +41,11 @@ type Wanted struct {
 // references to keys. What is wrong with them, or with the node's surroundings,
 // is named at its place in the document: *ProblemsError.
 func (d *Document) Resolve(ctx context.Context, node string, in *Surroundings) (*Wanted, error) {
-	self := d.Nodes[node]
-	if self == nil {
-		var names []string
-		for n := range d.Nodes {
-			names = append(names, n)
-		}
-		slices.Sort(names)
-		return nil, fmt.Errorf("%s has no node %q; it has %v", d.r.file, node, names)
+	owner, err := d.OwnerOf(node)
+	if err != nil {
+		return nil, err
 	}
-	w := &Wanted{State: &provision.State{}}
-	w.Owner = provision.Owner{Name: d.Owner.Name.V + "." + node, ReqID: d.Owner.ReqID.V, IfID: d.Owner.IfID.V}
+	self, w := d.Nodes[node], &Wanted{Owner: owner, State: &provision.State{}}
 	reqIDs := d.allocate(d.Owner.ReqID.V, func(t *Tunnel) Value[uint32] { return t.ReqID })
 	ifIDs := d.allocate(d.Owner.IfID.V, func(t *Tunnel) Value[uint32] { return t.IfID })
 	d.r.problems = nil
@@ -69,6 +65,15 @@ func (d *Document) Resolve(ctx context.Context, node string, in *Surroundings) (
 		e.resolve(ctx, w.State)
 	}
 	return w, d.r.err()
+}
+
+// OwnerOf returns in whose name the node of that name makes objects.
+func (d *Document) OwnerOf(node string) (provision.Owner, error) {
+	if d.Nodes[node] == nil {
+		names := slices.Sorted(maps.Keys(d.Nodes))
+		return provision.Owner{}, fmt.Errorf("%s has no node %q; it has %s", d.r.file, node, strings.Join(names, ", "))
+	}
+	return provision.Owner{Name: d.Owner.Name.V + "." + node, ReqID: d.Owner.ReqID.V, IfID: d.Owner.IfID.V}, nil
 }
 
 // allocate chooses ids for tunnels that name none: by a hash of the name, so

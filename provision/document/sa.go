@@ -83,12 +83,11 @@ func (e *end) key(ctx context.Context, sa *netlinkx.SA, from, to *Node) bool {
 		return false
 	}
 	suite := e.t.suite()
-	cipher, auth := netlinkx.NewKey(material[:suite.Key]), netlinkx.NewKey(material[suite.Key:])
-	if suite.AEAD != "" {
-		sa.AEAD = &netlinkx.AEAD{Name: suite.AEAD, Key: cipher, ICVBits: suite.ICVBits}
+	suite.Describe(sa)
+	if sa.AEAD != nil {
+		sa.AEAD.Key = netlinkx.NewKey(material)
 	} else {
-		sa.Crypt = &netlinkx.Algo{Name: suite.Crypt, Key: cipher}
-		sa.AuthTrunc = &netlinkx.AuthTrunc{Name: suite.Auth, Key: auth, ICVBits: suite.ICVBits}
+		sa.Crypt.Key, sa.AuthTrunc.Key = netlinkx.NewKey(material[:suite.Key]), netlinkx.NewKey(material[suite.Key:])
 	}
 	direction := from.Name + "-to-" + to.Name
 	if v := e.t.SPI[direction]; v.Set {

@@ -5,6 +5,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/provision"
 )
 
@@ -107,6 +108,16 @@ type Suite struct {
 // KeyLen returns the bytes of key material: the cipher's, then the integrity
 // algorithm's.
 func (s *Suite) KeyLen() int { return s.Key + s.AuthKey }
+
+// Describe gives an SA the algorithms of the suite, without keys.
+func (s *Suite) Describe(sa *netlinkx.SA) {
+	if s.AEAD != "" {
+		sa.AEAD = &netlinkx.AEAD{Name: s.AEAD, ICVBits: s.ICVBits}
+		return
+	}
+	sa.Crypt = &netlinkx.Algo{Name: s.Crypt}
+	sa.AuthTrunc = &netlinkx.AuthTrunc{Name: s.Auth, ICVBits: s.ICVBits}
+}
 
 // Suites returns the ciphers that a document can name.
 func Suites() []Suite {

@@ -1,0 +1,300 @@
+// Package apply is the commands that bring a machine to what a document says:
+// plan, apply, diff, verify and delete; and link-mtu. Words in, package
+// provision, text or JSON out.
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/ipxfrm"
+	"github.com/xfrmctl/xfrmctl/ifaces"
+	"github.com/xfrmctl/xfrmctl/netlinkx"
+	"github.com/xfrmctl/xfrmctl/provision"
+	"github.com/xfrmctl/xfrmctl/provision/document"
+	"github.com/xfrmctl/xfrmctl/provision/keys"
+)
+
+// Env is what the program gives a command. It is borrowed for one Run.
+type Env struct {
+	Ctx     context.Context
+	Stdin   io.Reader
+	Stdout  io.Writer
+	Stderr  io.Writer
+	NetNS   netlinkx.NetNS
+	JSON    bool
+	Verbose bool
+	DryRun  bool
+	// Encode prints one JSON value.
+	Encode func(any) error
+	Getenv func(string) string
+	// XFRM and Links connect to the engine of this run; the program closes XFRM.
+	XFRM  func() (*netlinkx.Conn, error)
+	Links func() (*ifaces.Conn, error)
+	// Userspace reports whether that engine is the userspace one.
+	Userspace func() (bool, error)
+}
+
+// WordError is a mistake in the words. Hint may be empty.
+type WordError struct{ Msg, Hint string }
+
+// Error returns one line.
+func (e *WordError) Error() string { return e.Msg }
+
+func wordError(format string, args ...any) error {
+	return &WordError{Msg: fmt.Sprintf(format, args...)}
+}
+
+// DifferError tells that a namespace is not what its document says.
+type DifferError struct{ Steps int }
+
+// Error returns one line.
+func (e *DifferError) Error() string { return fmt.Sprintf("%d differences", e.Steps) }
+
+// StateDir is where ledgers are kept when nothing else is said.
+const StateDir = "/var/lib/xfrmctl/provision"
+
+// words are the options of one run.
+type words struct {
+	file, as, stateDir string
+	prune, inbound     bool
+	noWait             bool
+	boots              map[string]string
+}
+
+// option is a word of these commands. Those without set take no value.
+type option struct {
+	name, arg, help string
+	only            string // the commands that have it, "" all
+	set             func(*words, string) error
+}
+
+func options() []option {
+	return []option{
+		{"--as", "NODE", "the node of the document that this machine is", "", func(w *words, v string) error { w.as = v; return nil }},
+		{"--prune", "", "also remove what is ours and not in the document any more", "plan apply diff verify", func(w *words, _ string) error { w.prune = true; return nil }},
+		{"--inbound", "", "new inbound SAs only: the first half of a change of keys, done at both ends", "plan apply", func(w *words, _ string) error { w.inbound = true; return nil }},
+		{"--boot-id", "NODE=ID", "boot identifier of another node, for derived keys", "", setBoot},
+		{"--state-dir", "DIR", "where it is noted what is ours (" + StateDir + ")", "", func(w *words, v string) error { w.stateDir = v; return nil }},
+		{"--no-wait", "", "fail when another xfrmctl holds the lock, and say which", "apply delete", func(w *words, _ string) error { w.noWait = true; return nil }},
+	}
+}
+
+func setBoot(w *words, v string) error {
+	node, id, ok := strings.Cut(v, "=")
+	if !ok || node == "" || id == "" {
+		return wordError("--boot-id takes NODE=ID, not %q", v)
+	}
+	w.boots[node] = id
+	return nil
+}
+
+// has reports whether a command knows the option.
+func (o *option) has(verb string) bool {
+	return o.only == "" || strings.Contains(" "+o.only+" ", " "+verb+" ")
+}
+
+func parse(verb string, args []string) (*words, error) {
+	w := &words{stateDir: StateDir, boots: map[string]string{}}
+	for i := 0; i < len(args); i++ {
+		if !strings.HasPrefix(args[i], "--") {
+			if w.file != "" {
+				return nil, wordError("%s takes one document; %q is one more word", verb, args[i])
+			}
+			w.file = args[i]
+			continue
+		}
+		o := findOption(verb, args[i])
+		if o == nil {
+			return nil, unknownOption(verb, args[i])
+		}
+		v := ""
+		if o.arg != "" {
+			if i++; i == len(args) {
+				return nil, wordError("%s needs %s", o.name, o.arg)
+			}
+			v = args[i]
+		}
+		if err := o.set(w, v); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case w.file == "":
+		return nil, &WordError{Msg: verb + " needs a document", Hint: "xfrmctl " + verb + " FILE --as NODE"}
+	case w.as == "":
+		return nil, &WordError{Msg: verb + " needs to know which node this is", Hint: "xfrmctl " + verb + " " + w.file + " --as NODE"}
+	}
+	return w, nil
+}
+
+func findOption(verb, word string) *option {
+	for _, o := range options() {
+		if o.name == word && o.has(verb) {
+			return &o
+		}
+	}
+	return nil
+}
+
+func unknownOption(verb, word string) error {
+	e := &WordError{Msg: fmt.Sprintf("%s has no option %q", verb, word)}
+	if near := ipxfrm.Nearest(word, Complete(verb, nil)); near != "" {
+		e.Hint = fmt.Sprintf("did you mean %q?", near)
+	}
+	return e
+}
+
+// Complete returns the options of a command.
+func Complete(verb string, _ []string) (names []string) {
+	for _, o := range options() {
+		if o.has(verb) {
+			names = append(names, o.name)
+		}
+	}
+	return names
+}
+
+// Usage returns the words of a command.
+func Usage(verb string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Usage: xfrmctl %s FILE --as NODE", verb)
+	for _, o := range options()[1:] {
+		if o.has(verb) {
+			fmt.Fprintf(&b, " [ %s ]", strings.TrimSpace(o.name+" "+o.arg))
+		}
+	}
+	b.WriteString("\n\nFILE is a document, YAML or JSON; - is standard input. See docs/provisioning.md.\n")
+	for _, o := range options() {
+		if o.has(verb) {
+			fmt.Fprintf(&b, "  %-20s %s\n", strings.TrimSpace(o.name+" "+o.arg), o.help)
+		}
+	}
+	return b.String()
+}
+
+// Run runs one of the commands that take a document. Errors are *WordError,
+// *DifferError, and those of packages document and provision.
+func Run(env *Env, verb string, args []string) error {
+	w, err := parse(verb, args)
+	if err != nil {
+		return err
+	}
+	c := &command{env: env, verb: verb, words: w}
+	links, err := env.Links()
+	if err != nil {
+		return err
+	}
+	return errors.Join(c.run(links), links.Close())
+}
+
+// command is one run.
+type command struct {
+	env   *Env
+	verb  string
+	words *words
+	count counts
+}
+
+func (c *command) run(links *ifaces.Conn) error {
+	userspace, err := c.env.Userspace()
+	if err != nil {
+		return err
+	}
+	wanted, err := c.wanted(userspace)
+	if err != nil {
+		return err
+	}
+	xfrm, err := c.env.XFRM()
+	if err != nil {
+		return err
+	}
+	cfg := &provision.Config{
+		StateDir: c.words.stateDir, Owner: wanted.Owner, XFRM: xfrm, Links: links, NetNS: c.env.NetNS,
+		Engine: "kernel", ReadOnly: !c.writes(), OnStep: c.onStep,
+	}
+	if userspace {
+		cfg.Engine, cfg.OwnCounters = "userspace", true
+	}
+	if !c.words.noWait {
+		cfg.OnWait = func(holder string) { fmt.Fprintf(c.env.Stderr, "xfrmctl: waiting for %s\n", holder) }
+	}
+	s, err := provision.Open(c.env.Ctx, cfg)
+	if err != nil {
+		return err
+	}
+	return errors.Join(c.with(s, wanted.State), s.Close())
+}
+
+// writes reports whether the command changes anything.
+func (c *command) writes() bool { return !c.env.DryRun && (c.verb == "apply" || c.verb == "delete") }
+
+// wanted reads the document.
+func (c *command) wanted(userspace bool) (*document.Wanted, error) {
+	file, in := c.words.file, c.env.Stdin
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close() // read only
+		in = f
+	} else {
+		file = "standard input"
+	}
+	b, err := io.ReadAll(in)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	d, err := document.Read(file, b)
+	if err != nil {
+		return nil, err
+	}
+	if c.verb == "delete" { // keys may be gone by now
+		owner, err := d.OwnerOf(c.words.as)
+		return &document.Wanted{Owner: owner, State: &provision.State{}}, err
+	}
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return nil, err
+	}
+	mtus := map[string]int{}
+	return d.Resolve(c.env.Ctx, c.words.as, &document.Surroundings{
+		Keys: &keys.Source{Getenv: c.env.Getenv}, BootID: strings.TrimSpace(string(boot)), BootIDs: c.words.boots, Userspace: userspace,
+		UnderlayMTU: func(_ context.Context, name string) (int, error) {
+			if mtus[name] != 0 {
+				return mtus[name], nil
+			}
+			n, err := provision.DeviceMTU(c.env.NetNS, name)
+			mtus[name] = n
+			return n, err
+		},
+	})
+}
+
+// with does the work of the command.
+func (c *command) with(s *provision.Session, wanted *provision.State) error {
+	opts := provision.Options{Prune: c.words.prune, InboundOnly: c.words.inbound}
+	if c.verb == "delete" {
+		opts.Prune = true // and nothing is wanted
+	}
+	if c.writes() {
+		res, err := s.Apply(c.env.Ctx, wanted, opts)
+		return errors.Join(err, c.summary(res, err == nil))
+	}
+	res, err := s.Plan(c.env.Ctx, wanted, opts)
+	if err != nil {
+		return err
+	}
+	if err := c.print(res); err != nil {
+		return err
+	}
+	if (c.verb == "diff" || c.verb == "verify") && len(res.Steps) > 0 {
+		return &DifferError{len(res.Steps)}
+	}
+	return nil
+}

@@ -1,0 +1,149 @@
+package apply
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/xfrmctl/xfrmctl/provision"
+)
+
+// stepJSON is a step as scripts see it.
+type stepJSON struct {
+	Event  string `json:"event"` // step, undone
+	Verb   string `json:"verb"`
+	Object string `json:"object"`
+	Why    string `json:"why,omitempty"`
+	Loss   string `json:"loss,omitempty"`
+}
+
+// endJSON is what comes last.
+type endJSON struct {
+	Event string         `json:"event"` // planned, applied, failed
+	Steps int            `json:"steps"`
+	Left  []provision.ID `json:"left,omitempty"`
+}
+
+func jsonStep(event string, s *provision.Step) *stepJSON {
+	return &stepJSON{event, string(s.Verb), string(s.ID), s.Why, s.Loss}
+}
+
+// counts are the steps that were carried out, by verb.
+type counts struct {
+	verbs map[provision.Verb]int
+	all   int
+	err   error // of printing
+}
+
+// onStep tells of a step that was carried out: at once to scripts and with
+// --verbose, else in the summary.
+func (c *command) onStep(e provision.Event) {
+	n := &c.count
+	if n.verbs == nil {
+		n.verbs = map[provision.Verb]int{}
+	}
+	event, prefix := "step", ""
+	switch {
+	case e.Undone:
+		event, prefix = "undone", "undone: "
+		n.verbs[e.Step.Verb]--
+		n.all--
+	default:
+		n.verbs[e.Step.Verb]++
+		n.all++
+	}
+	var err error
+	switch {
+	case c.env.JSON:
+		err = c.env.Encode(jsonStep(event, e.Step))
+	case c.env.Verbose:
+		_, err = fmt.Fprintf(c.env.Stdout, "%s%s\n", prefix, e.Step)
+	}
+	if n.err == nil {
+		n.err = err
+	}
+}
+
+// summary prints what apply or delete did.
+func (c *command) summary(res *provision.Result, ok bool) error {
+	if c.count.err != nil {
+		return c.count.err
+	}
+	if res == nil {
+		return nil // refused before anything was begun
+	}
+	if c.env.JSON {
+		event := "applied"
+		if !ok {
+			event = "failed"
+		}
+		return c.env.Encode(&endJSON{event, c.count.all, res.Left})
+	}
+	var parts []string
+	for _, v := range []provision.Verb{provision.Create, provision.NewSPI, provision.Change, provision.Replace, provision.Delete} {
+		if n := c.count.verbs[v]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%s %d", v, n))
+		}
+	}
+	text := fmt.Sprintf("%d writes", c.count.all)
+	if parts != nil {
+		text += ": " + strings.Join(parts, ", ")
+	}
+	if _, err := fmt.Fprintf(c.env.Stdout, "%s: %s\n", c.words.as, text); err != nil {
+		return err
+	}
+	return c.left(res)
+}
+
+// print prints a plan.
+func (c *command) print(res *provision.Result) error {
+	if c.env.JSON {
+		for _, s := range res.Steps {
+			if err := c.env.Encode(jsonStep("step", s)); err != nil {
+				return err
+			}
+		}
+		return c.env.Encode(&endJSON{"planned", len(res.Steps), res.Left})
+	}
+	for _, s := range res.Steps {
+		line := s.String()
+		if c.verb == "diff" {
+			line = diffLine(s)
+		}
+		if _, err := fmt.Fprintln(c.env.Stdout, line); err != nil {
+			return err
+		}
+	}
+	if c.verb != "diff" {
+		text := fmt.Sprintf("%d steps", len(res.Steps))
+		if len(res.Steps) == 0 {
+			text = "nothing to do"
+		}
+		if _, err := fmt.Fprintf(c.env.Stdout, "%s: %s\n", c.words.as, text); err != nil {
+			return err
+		}
+	}
+	return c.left(res)
+}
+
+// diffLine shows what is missing with +, what is too much with - and what is
+// otherwise with ~.
+func diffLine(s *provision.Step) string {
+	switch s.Verb {
+	case provision.Delete:
+		return "- " + string(s.ID)
+	case provision.Change, provision.Replace:
+		if s.Why != "" {
+			return "~ " + string(s.ID) + ": " + s.Why
+		}
+		return "~ " + string(s.ID)
+	}
+	return "+ " + string(s.ID)
+}
+
+func (c *command) left(res *provision.Result) error {
+	if len(res.Left) == 0 {
+		return nil
+	}
+	_, err := fmt.Fprintf(c.env.Stdout, "%d objects of ours are not in the document and stay, the first: %s; --prune removes them\n", len(res.Left), res.Left[0])
+	return err
+}

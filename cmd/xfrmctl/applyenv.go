@@ -1,0 +1,61 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/apply"
+	"github.com/xfrmctl/xfrmctl/ifaces"
+	"github.com/xfrmctl/xfrmctl/provision"
+	"github.com/xfrmctl/xfrmctl/provision/document"
+)
+
+// documentCommand is a command that takes a document.
+func documentCommand(verb, usage string) command {
+	return command{
+		name: verb, args: "FILE --as NODE [OPTIONS]", usage: usage,
+		complete: func(words []string) []string {
+			if len(words) <= 1 {
+				return nil // a file
+			}
+			return apply.Complete(verb, words)
+		},
+		help: func() string { return apply.Usage(verb) },
+		run: func(e *env, args []string) error {
+			return applyError(apply.Run(e.applyEnv(), verb, args))
+		},
+	}
+}
+
+func (e *env) linkMTU(args []string) error { return applyError(apply.LinkMTU(e.applyEnv(), args)) }
+
+// applyEnv is what package apply needs of a run.
+func (e *env) applyEnv() *apply.Env {
+	return &apply.Env{
+		Ctx: e.ctx, Stdin: e.stdin, Stdout: e.stdout, Stderr: e.stderr, NetNS: e.netns,
+		JSON: e.opts.json, Verbose: e.opts.verbose, DryRun: e.opts.dryRun, Encode: e.printJSON, Getenv: e.getenv,
+		XFRM:  e.connection,
+		Links: func() (*ifaces.Conn, error) { return e.dialIfaces(e.netns) },
+		Userspace: func() (bool, error) {
+			by, err := e.engineFor(aboutIPsec)
+			return err == nil && by.path != "", err
+		},
+	}
+}
+
+func applyError(err error) error {
+	var words *apply.WordError
+	var differ *apply.DifferError
+	var problems *document.ProblemsError
+	var refused *provision.RefusedError
+	switch {
+	case errors.As(err, &words):
+		return &exitError{code: exitArgument, msg: words.Msg, hint: words.Hint, err: err}
+	case errors.As(err, &problems):
+		return &exitError{code: exitCheck, msg: problems.Error(), hint: "nothing was changed", err: err}
+	case errors.As(err, &refused):
+		return &exitError{code: exitCheck, msg: err.Error(), hint: "nothing was changed", err: err}
+	case errors.As(err, &differ):
+		return &exitError{code: exitCheck, msg: differ.Error(), hint: "xfrmctl plan shows the steps, xfrmctl apply takes them", err: err}
+	}
+	return err
+}

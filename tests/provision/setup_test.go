@@ -1,0 +1,150 @@
+// Package provision applies documents with the real command, on the kernel and
+// on the userspace engine, and looks at what the engine then has.
+package provision
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/xfrmctl/xfrmctl/netlinkx"
+	"github.com/xfrmctl/xfrmctl/tests/engine"
+	"github.com/xfrmctl/xfrmctl/tests/sandbox"
+)
+
+// site is what the tests apply; @ROOT@ is the file with the root secret.
+const site = `version: 1
+owner: {name: office, reqid: 10000-19999, if_id: 20000-29999}
+nodes:
+  east: {endpoint: 192.0.2.1, underlay: wire0, boot_id: "@BOOT@"}
+  west: {endpoint: 192.0.2.2, underlay: wire0, boot_id: "@BOOT@"}
+tunnels:
+  - name: main
+    between: [east, west]
+    keys: {derive: "file:@ROOT@", epoch: 1}
+    interface: ipsec0
+    addresses: {east: [10.1.0.1/32], west: [10.2.0.1/32]}
+    traffic:
+      - {east: 10.1.0.0/16, west: 10.2.0.0/16}
+`
+
+// end is a node of the document in a namespace.
+type end struct {
+	name   string
+	ns     *sandbox.NS
+	engine *engine.Engine // nil: the kernel
+	dir    string         // document, secret and state
+	binary string
+}
+
+// ends makes both nodes; with userspace each has an engine.
+func ends(t *testing.T, userspace bool) (east, west *end) {
+	t.Helper()
+	binary := engine.Binary(t)
+	p := sandbox.NewPair(t)
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "root"), bytes.Repeat([]byte("secret! "), 5), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	make := func(name string, ns *sandbox.NS) *end {
+		e := &end{name: name, ns: ns, dir: dir, binary: binary}
+		if userspace {
+			e.engine = engine.Start(t, ns)
+		}
+		return e
+	}
+	east, west = make("east", p.A), make("west", p.B)
+	if !userspace {
+		needKernel(t, east)
+	}
+	return east, west
+}
+
+// needKernel skips where the kernel has no ESP or no XFRM interfaces.
+func needKernel(t *testing.T, e *end) {
+	t.Helper()
+	if _, err := e.ns.Run(sandbox.IP(), "link", "add", "probe0", "type", "xfrm", "if_id", "77"); err != nil {
+		t.Skip("needs links of kind xfrm (CONFIG_XFRM_INTERFACE, module xfrm_interface); nothing of this test ran")
+	}
+	e.ns.MustRun(t, sandbox.IP(), "link", "del", "probe0")
+	c, err := netlinkx.Dial(&netlinkx.Config{NetNS: netlinkx.NetNSFD(e.ns.FD())})
+	if err != nil {
+		t.Skipf("needs XFRM: %v", err)
+	}
+	defer c.Close()
+	sa := netlinkx.NewSA()
+	sa.Src, sa.Dst, sa.Proto, sa.SPI = addr(sandbox.A4), addr(sandbox.B4), netlinkx.ProtoESP, 0x999
+	sa.Dir = netlinkx.DirOut
+	sa.AEAD = &netlinkx.AEAD{Name: "rfc4106(gcm(aes))", Key: netlinkx.NewKey(make([]byte, 20)), ICVBits: 128}
+	sa.Flags = netlinkx.FlagESN
+	if err := c.AddSA(context.Background(), sa); err != nil {
+		t.Skipf("needs ESP with AES-GCM and the direction of SAs (Linux 6.10): %v", err)
+	}
+	if err := c.DeleteSA(context.Background(), sa.ID()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// write puts a document where the command finds it.
+func (e *end) write(t *testing.T, text string) string {
+	t.Helper()
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = strings.NewReplacer("@ROOT@", filepath.Join(e.dir, "root"), "@BOOT@", strings.TrimSpace(string(boot))).Replace(text)
+	path := filepath.Join(e.dir, "office.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// command prepares xfrmctl for this end.
+func (e *end) command(words ...string) *exec.Cmd {
+	if e.engine != nil {
+		return e.engine.Command(words...)
+	}
+	return exec.Command(e.binary, append([]string{"--engine", "kernel"}, words...)...)
+}
+
+// try runs a command with the document of dir.
+func (e *end) try(verb string, words ...string) (string, error) {
+	args := append([]string{verb, filepath.Join(e.dir, "office.yaml"), "--as", e.name, "--state-dir", filepath.Join(e.dir, e.name)}, words...)
+	cmd := e.command(args...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := e.ns.Do(cmd.Run)
+	if strings.Contains(out.String(), "secret") {
+		err = fmt.Errorf("the secret shows (%w)", err)
+	}
+	return out.String(), err
+}
+
+func (e *end) do(t *testing.T, verb string, words ...string) string {
+	t.Helper()
+	out, err := e.try(verb, words...)
+	if err != nil {
+		t.Fatalf("%s: %s: %v\n%s", e.name, verb, err, out)
+	}
+	return out
+}
+
+// ping sends pings through the tunnel from east to west and returns what came back.
+func ping(e *end, n int) error {
+	var out string
+	var err error
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		out, err = e.ns.Run("ping", "-c", fmt.Sprint(n), "-i", "0.02", "-W", "1", "-I", "10.1.0.1", "10.2.0.1")
+		if err == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w\n%s", err, out)
+}
