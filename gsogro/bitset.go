@@ -119,7 +119,7 @@ func bit(words []uint32, i int) bool { return i/32 < len(words) && words[i/32]>>
 // set gives names to the bits. A bit that is neither in hw nor in nochange is
 // changed by others alone (netns-local and the like): it counts as fixed.
 func (m *featureMessage) set(names []string) FeatureSet {
-	s := make(FeatureSet, len(names))
+	s := FeatureSet{}
 	for i, n := range names {
 		if n == "" {
 			continue

@@ -38,7 +38,7 @@ func TestBelow(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.device, func(t *testing.T) {
 			var got, leaves []string
-			for _, l := range Below(all, tt.device) {
+			for _, l := range NewTopology(all).Below(tt.device) {
 				got = append(got, l.Link.Name)
 				if l.Leaf {
 					leaves = append(leaves, l.Link.Name)

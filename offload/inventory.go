@@ -12,7 +12,8 @@ type Device struct {
 	Link *gsogro.Link
 	// NICs are the devices at the end of its stack, where SAs can be put.
 	NICs []*NIC
-	// Features are the device's own, not those of its NICs.
+	// Features are the device's own, not those of its NICs: the three of ESP and
+	// rx-gro.
 	Features gsogro.FeatureSet
 }
 
@@ -24,7 +25,7 @@ func Inventory(ctx context.Context, c *gsogro.Conn, names ...string) ([]*Device,
 	if err != nil {
 		return nil, err
 	}
-	features, err := c.AllFeatures(ctx)
+	features, err := c.AllFeatures(ctx, gsogro.ESPHW, gsogro.ESPTxChecksum, gsogro.TxESP, gsogro.RxGRO)
 	if err != nil {
 		return nil, err
 	}
@@ -33,10 +34,11 @@ func Inventory(ctx context.Context, c *gsogro.Conn, names ...string) ([]*Device,
 			names = append(names, l.Name)
 		}
 	}
+	topology := gsogro.NewTopology(links)
 	drivers := map[string]string{}
 	var out []*Device
 	for _, name := range names {
-		stack := gsogro.Below(links, name)
+		stack := topology.Below(name)
 		if len(stack) == 0 {
 			_, err := c.Link(ctx, name) // says that it does not exist
 			return nil, err

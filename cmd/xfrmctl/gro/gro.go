@@ -125,11 +125,7 @@ func Complete(words []string) []string {
 		}
 		return []string{"on", "off"}
 	}
-	var names []string
-	for _, f := range gsogro.RelevantFeatures() {
-		names = append(names, f.Name)
-	}
-	return append(append(names, gsogro.SizeNames()...), gsogro.NAPINames()...)
+	return slices.Concat(relevant(), gsogro.SizeNames(), gsogro.NAPINames())
 }
 
 // Usage returns the words of all verbs.
@@ -208,7 +204,7 @@ func (c *command) stack(device string, deep bool) ([]string, error) {
 		return nil, err
 	}
 	var names []string
-	for _, l := range gsogro.Below(links, device) {
+	for _, l := range gsogro.NewTopology(links).Below(device) {
 		names = append(names, l.Link.Name)
 	}
 	if len(names) == 0 {

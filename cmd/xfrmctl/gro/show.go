@@ -74,7 +74,7 @@ func (c *command) showAll() error {
 	if err != nil {
 		return err
 	}
-	features, err := c.conn.AllFeatures(c.env.Ctx)
+	features, err := c.conn.AllFeatures(c.env.Ctx, relevant()...)
 	if err != nil {
 		return err
 	}
@@ -90,6 +90,15 @@ func (c *command) showAll() error {
 		return c.env.Encode(out)
 	}
 	return printTable(c.env.Stdout, out)
+}
+
+// relevant are the names of the features that matter to ESP.
+func relevant() []string {
+	var names []string
+	for _, f := range gsogro.RelevantFeatures() {
+		names = append(names, f.Name)
+	}
+	return names
 }
 
 func describe(s *gsogro.State) deviceJSON {
