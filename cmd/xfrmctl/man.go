@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/gro"
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/ipxfrm"
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/nicoffload"
 )
 
 // man prints the man page: options and objects from their tables, the words of
@@ -28,7 +30,7 @@ func (e *env) man([]string) error {
 			writeTerm(&b, strings.TrimSpace(name+" "+c.args), upperFirst(c.usage)+".")
 		}
 	}
-	for _, s := range append(ipxfrm.ManSections(), ifaceManSections()...) {
+	for _, s := range append(append(ipxfrm.ManSections(), ifaceManSections()...), nicoffload.ManSection(), gro.ManSection()) {
 		writeSection(&b, &s)
 	}
 	b.WriteString(manTail)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/ipxfrm"
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/nicoffload"
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/verbs"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 )
 
@@ -36,7 +37,7 @@ func (e *env) offload(args []string) error { return nicError(nicoffload.Run(e.ni
 func (e *env) check(args []string) error { return nicError(nicoffload.Capabilities(e.nicEnv(), args)) }
 
 func nicError(err error) error {
-	var words *nicoffload.WordError
+	var words *verbs.Error
 	var refused *nicoffload.RefusedError
 	switch {
 	case errors.As(err, &words):

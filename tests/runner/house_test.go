@@ -53,10 +53,11 @@ var mayImport = map[string][]string{
 	"cmd/xfrmctl/apply":      {"cmd/xfrmctl/ipxfrm", "ifaces", "netlinkx", "provision", "provision/document", "provision/keys"},
 	"cmd/xfrmctl/ipxfrm":     {"netlinkx"},
 	"cmd/xfrmctl/demo":       {"ifaces", "netlinkx", "offload/userspace/nlsock"},
-	"cmd/xfrmctl/gro":        {"cmd/xfrmctl/ipxfrm", "gsogro", "netlinkx"},
+	"cmd/xfrmctl/verbs":      {"cmd/xfrmctl/ipxfrm"},
+	"cmd/xfrmctl/gro":        {"cmd/xfrmctl/ipxfrm", "cmd/xfrmctl/verbs", "gsogro", "netlinkx"},
 	"offload":                {"gsogro", "netlinkx"},
-	"cmd/xfrmctl/nicoffload": {"cmd/xfrmctl/ipxfrm", "gsogro", "netlinkx", "offload"},
-	"cmd/xfrmctl": {"cmd/xfrmctl/apply", "cmd/xfrmctl/nicoffload", "provision", "provision/document", "cmd/xfrmctl/gro", "gsogro", "cmd/xfrmctl/ipxfrm", "cmd/xfrmctl/demo", "ifaces", "netlinkx",
+	"cmd/xfrmctl/nicoffload": {"cmd/xfrmctl/ipxfrm", "cmd/xfrmctl/verbs", "gsogro", "netlinkx", "offload"},
+	"cmd/xfrmctl": {"cmd/xfrmctl/apply", "cmd/xfrmctl/nicoffload", "provision", "provision/document", "cmd/xfrmctl/gro", "cmd/xfrmctl/verbs", "gsogro", "cmd/xfrmctl/ipxfrm", "cmd/xfrmctl/demo", "ifaces", "netlinkx",
 		"offload/userspace", "offload/userspace/journal", "offload/userspace/nlsock", "offload"},
 }
 

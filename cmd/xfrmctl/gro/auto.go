@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/verbs"
 	"github.com/xfrmctl/xfrmctl/gsogro"
 )
 
@@ -18,7 +19,7 @@ import (
 func (c *command) auto() error {
 	usage := "auto: what to measure is required: `run COMMAND`, a bounded transfer, or `for SECONDS` of the traffic that there is"
 	if len(c.args) < 3 {
-		return wordError("%s", usage)
+		return verbs.Errorf("%s", usage)
 	}
 	device, how, rest := c.args[0], c.args[1], c.args[2:]
 	cfg := &gsogro.AutoConfig{}
@@ -29,14 +30,14 @@ func (c *command) auto() error {
 	case "for":
 		seconds, err := strconv.ParseFloat(rest[0], 64)
 		if err != nil || seconds <= 0 || seconds > 600 || len(rest) > 1 {
-			return wordError("auto: for takes seconds up to 600, not %q", rest[0])
+			return verbs.Errorf("auto: for takes seconds up to 600, not %q", rest[0])
 		}
 		cfg.Measure, unit = c.traffic(device, time.Duration(seconds*float64(time.Second))), "bytes/s"
 	default:
-		return wordError("%s", usage)
+		return verbs.Errorf("%s", usage)
 	}
 	if c.env.DryRun {
-		return wordError("auto measures what it changes: it has no dry run")
+		return verbs.Errorf("auto measures what it changes: it has no dry run")
 	}
 	trials, err := c.conn.Auto(c.env.Ctx, device, cfg)
 	if c.env.JSON {
@@ -52,7 +53,7 @@ func runs(words []string) func(context.Context) (float64, error) {
 	}
 	return func(ctx context.Context) (float64, error) {
 		if len(words) == 0 {
-			return 0, wordError("auto: run takes a command")
+			return 0, verbs.Errorf("auto: run takes a command")
 		}
 		start := time.Now()
 		if out, err := exec.CommandContext(ctx, words[0], words[1:]...).CombinedOutput(); err != nil {

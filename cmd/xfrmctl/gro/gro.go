@@ -5,13 +5,13 @@ package gro
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/ipxfrm"
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/verbs"
 	"github.com/xfrmctl/xfrmctl/gsogro"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 )
@@ -28,31 +28,23 @@ type Env struct {
 	Encode func(any) error
 }
 
-// WordError is a mistake in the words. Hint may be empty.
-type WordError struct{ Msg, Hint string }
-
-// Error returns one line.
-func (e *WordError) Error() string { return e.Msg }
-
-func wordError(format string, args ...any) error {
-	return &WordError{Msg: fmt.Sprintf(format, args...)}
+func table() *verbs.Table[*command] {
+	return &verbs.Table[*command]{Program: "xfrmctl gro", Verbs: []verbs.Verb[*command]{
+		{Name: "show", Args: "[ DEV ] [ recursive ]", Help: "settings that matter to ESP: a line per device, or all of DEV; recursive: and of the devices below it", Run: (*command).show},
+		{Name: "set", Args: "DEV { FEATURE { on | off } | SETTING NUMBER }... [ recursive ]", Help: "change, read back, and take all of it back when a part is refused", Run: (*command).set},
+		{Name: "snapshot", Args: "[ DEV... ]", Help: "print the settings as JSON, to restore them later", Run: (*command).snapshot},
+		{Name: "restore", Args: "{ FILE | - }", Help: "go back to a snapshot", Run: (*command).restore},
+		{Name: "auto", Args: "DEV { run COMMAND | for SECONDS }", Help: "try what the fast path wants, one feature at a time: measure, keep or take back. run: how fast a command ends (a bounded transfer); for: the bytes that pass DEV", Run: (*command).auto},
+		{Name: "explain", Args: "ID [ dev DEV ]", Help: "the kernel's own test whether an installed SA may see large packets whole, clause by clause, and what to do about the first that fails", Run: notHere},
+		{Name: "help", Help: "print this"},
+	}, Tail: "gso is the same command.\nFEATURE := a name of ethtool -k, for example rx-gro, tx-tcp-segmentation, esp-hw-offload\nSETTING := " +
+		strings.Join(append(gsogro.SizeNames(), gsogro.NAPINames()...), " | ") + "\n"}
 }
 
-// verb is one command word.
-type verb struct {
-	name, args, help string
-	run              func(*command) error
-}
-
-func verbs() []verb {
-	return []verb{
-		{"show", "[ DEV ] [ recursive ]", "settings that matter to ESP: a line per device, or all of DEV; recursive: and of the devices below it", (*command).show},
-		{"set", "DEV { FEATURE { on | off } | SETTING NUMBER }... [ recursive ]", "change, read back, and take all of it back when a part is refused", (*command).set},
-		{"snapshot", "[ DEV... ]", "print the settings as JSON, to restore them later", (*command).snapshot},
-		{"restore", "{ FILE | - }", "go back to a snapshot", (*command).restore},
-		{"auto", "DEV { run COMMAND | for SECONDS }", "try what the fast path wants, one feature at a time: measure, keep or take back. run: how fast a command ends (a bounded transfer); for: the bytes that pass DEV", (*command).auto},
-		{"help", "", "print this", nil},
-	}
+// notHere: SAs are the business of package nicoffload, to which the program
+// hands explain.
+func notHere(*command) error {
+	return errors.New("explain is not run by this package")
 }
 
 // command is one run.
@@ -62,18 +54,18 @@ type command struct {
 	args []string
 }
 
-// Run runs the words after "gro". Errors are *WordError, or what package gsogro
+// Run runs the words after "gro". Errors are *verbs.Error, or what package gsogro
 // returns.
 func Run(env *Env, args []string) error {
 	word := "show"
 	if len(args) > 0 {
 		word, args = args[0], args[1:]
 	}
-	v := find(word)
-	if v == nil {
-		return unknownVerb(word)
+	v, err := table().Find(word)
+	if err != nil {
+		return err
 	}
-	if v.run == nil {
+	if v.Run == nil {
 		_, err := io.WriteString(env.Stdout, Usage())
 		return err
 	}
@@ -81,42 +73,22 @@ func Run(env *Env, args []string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(v.run(&command{env: env, conn: conn, args: args}), conn.Close())
+	return errors.Join(v.Run(&command{env: env, conn: conn, args: args}), conn.Close())
 }
 
-func find(word string) *verb {
-	for _, v := range verbs() {
-		if word != "" && strings.HasPrefix(v.name, word) {
-			return &v
-		}
-	}
-	return nil
-}
+// IsExplain reports whether a word is explain, which package nicoffload runs.
+func IsExplain(word string) bool { return table().Is(word, "explain") }
 
-func unknownVerb(word string) error {
-	e := &WordError{Msg: fmt.Sprintf("command %q is unknown, try \"xfrmctl gro help\"", word)}
-	if near := ipxfrm.Nearest(word, Verbs()); near != "" {
-		e.Hint = fmt.Sprintf("did you mean %q?", near)
-	}
-	return e
-}
-
-// Verbs returns the command words.
-func Verbs() []string {
-	names := []string{"explain"}
-	for _, v := range verbs() {
-		names = append(names, v.name)
-	}
-	return names
-}
+// ManSection returns what the manual says of the command.
+func ManSection() ipxfrm.ManSection { return table().ManSection("gro, gso") }
 
 // Complete returns what the last of the words after "gro" may become, nil for
 // anything.
 func Complete(words []string) []string {
 	if len(words) <= 1 {
-		return Verbs()
+		return table().Names()
 	}
-	if v := find(words[0]); v == nil || v.name != "set" || len(words) < 3 {
+	if !table().Is(words[0], "set") || len(words) < 3 {
 		return nil
 	}
 	if len(words)%2 == 0 { // the value of what is before
@@ -129,20 +101,7 @@ func Complete(words []string) []string {
 }
 
 // Usage returns the words of all verbs.
-func Usage() string {
-	var b strings.Builder
-	all := slices.Insert(verbs(), 4, verb{name: "explain", args: "ID [ dev DEV ]"}) // package nicoffload's
-	for i, v := range all {
-		lead := "Usage: "
-		if i > 0 {
-			lead = "       "
-		}
-		fmt.Fprintf(&b, "%sxfrmctl { gro | gso } %s\n", lead, strings.TrimSpace(v.name+" "+v.args))
-	}
-	b.WriteString("FEATURE := a name of ethtool -k, for example rx-gro, tx-tcp-segmentation, esp-hw-offload\nSETTING := ")
-	b.WriteString(strings.Join(append(gsogro.SizeNames(), gsogro.NAPINames()...), " | ") + "\n")
-	return b.String()
-}
+func Usage() string { return table().Usage() }
 
 // settings are the names that take a number.
 func settings() map[string]bool {
@@ -160,13 +119,13 @@ func parseChange(words []string) (gsogro.Change, error) {
 	for ; len(words) > 0; words = words[2:] {
 		name := words[0]
 		if len(words) < 2 {
-			return c, wordError("command line is not complete: a value must follow %q", name)
+			return c, verbs.Errorf("command line is not complete: a value must follow %q", name)
 		}
 		value := words[1]
 		if numbers[name] {
 			v, err := strconv.ParseUint(value, 0, 64)
 			if err != nil {
-				return c, wordError("%s takes a number, not %q", name, value)
+				return c, verbs.Errorf("%s takes a number, not %q", name, value)
 			}
 			c.Numbers[name] = v
 			continue
@@ -175,11 +134,11 @@ func parseChange(words []string) (gsogro.Change, error) {
 		case "on", "off":
 			c.Features[name] = value == "on"
 		default:
-			return c, wordError("%s is on or off, not %q", name, value)
+			return c, verbs.Errorf("%s is on or off, not %q", name, value)
 		}
 	}
 	if c.Empty() {
-		return c, wordError("set: nothing to set: name a feature or a setting, try \"xfrmctl gro help\"")
+		return c, verbs.Errorf("set: nothing to set: name a feature or a setting, try \"xfrmctl gro help\"")
 	}
 	return c, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/verbs"
 	"github.com/xfrmctl/xfrmctl/gsogro"
 )
 
@@ -30,7 +31,7 @@ func TestParseChange(t *testing.T) {
 	for _, tt := range tests {
 		got, err := parseChange(strings.Fields(tt.words))
 		if tt.fails != "" {
-			var words *WordError
+			var words *verbs.Error
 			if !errors.As(err, &words) || !strings.Contains(err.Error(), tt.fails) {
 				t.Errorf("%q: error %v, want one that says %q", tt.words, err, tt.fails)
 			}
@@ -46,7 +47,7 @@ func TestParseChange(t *testing.T) {
 
 func TestUnknownVerb(t *testing.T) {
 	err := Run(&Env{}, []string{"shwo"})
-	var words *WordError
+	var words *verbs.Error
 	if !errors.As(err, &words) || words.Hint != `did you mean "show"?` {
 		t.Errorf("error %#v, want a hint at show", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/verbs"
 	"github.com/xfrmctl/xfrmctl/gsogro"
 )
 
@@ -24,7 +25,7 @@ type setJSON struct {
 func (c *command) set() error {
 	deep := c.recursive()
 	if len(c.args) == 0 {
-		return wordError("set: the name of a device is required")
+		return verbs.Errorf("set: the name of a device is required")
 	}
 	change, err := parseChange(c.args[1:])
 	if err != nil {
@@ -109,7 +110,7 @@ func (c *command) snapshot() error {
 
 func (c *command) restore() error {
 	if len(c.args) != 1 {
-		return wordError("restore takes one file, or - for standard input")
+		return verbs.Errorf("restore takes one file, or - for standard input")
 	}
 	in := c.env.Stdin
 	if c.args[0] != "-" {

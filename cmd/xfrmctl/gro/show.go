@@ -7,6 +7,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/verbs"
 	"github.com/xfrmctl/xfrmctl/gsogro"
 )
 
@@ -37,7 +38,7 @@ func (c *command) show() error {
 	deep := c.recursive()
 	switch {
 	case len(c.args) > 1:
-		return wordError("show takes one device, and the word recursive")
+		return verbs.Errorf("show takes one device, and the word recursive")
 	case len(c.args) == 0:
 		return c.showAll()
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"text/tabwriter"
 
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/verbs"
 	"github.com/xfrmctl/xfrmctl/gsogro"
 	"github.com/xfrmctl/xfrmctl/offload"
 )
@@ -42,7 +43,7 @@ func Capabilities(env *Env, args []string) error {
 			_, err := fmt.Fprint(env.Stdout, CapabilitiesUsage())
 			return err
 		}
-		return wordError("check takes no %q; to check SAs: xfrmctl offload check", args[0])
+		return verbs.Errorf("check takes no %q; to check SAs: xfrmctl offload check", args[0])
 	}
 	c, err := open(env, nil)
 	if err != nil {

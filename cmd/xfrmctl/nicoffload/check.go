@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/ipxfrm"
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/verbs"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload"
 )
@@ -17,7 +18,7 @@ import (
 func (c *command) check() error {
 	dev := c.trailing("on")
 	if len(c.args) == 0 {
-		return wordError("check: words of `state add`, or a file of them, are required")
+		return verbs.Errorf("check: words of `state add`, or a file of them, are required")
 	}
 	if len(c.args) > 1 {
 		cmd, err := c.env.Parse(c.args)

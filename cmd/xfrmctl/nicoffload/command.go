@@ -6,11 +6,10 @@ package nicoffload
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"strings"
 
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/ipxfrm"
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/verbs"
 	"github.com/xfrmctl/xfrmctl/gsogro"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload"
@@ -38,38 +37,22 @@ type Env struct {
 	Probe func(algorithms []string) *offload.Kernel
 }
 
-// WordError is a mistake in the words. Hint may be empty.
-type WordError struct{ Msg, Hint string }
-
-// Error returns one line.
-func (e *WordError) Error() string { return e.Msg }
-
-func wordError(format string, args ...any) error {
-	return &WordError{Msg: fmt.Sprintf(format, args...)}
-}
-
 // RefusedError tells that what was checked would not be offloaded as asked.
 type RefusedError struct{ Msg, Hint string }
 
 // Error returns one line.
 func (e *RefusedError) Error() string { return e.Msg }
 
-// verb is one command word.
-type verb struct {
-	name, args, help string
-	run              func(*command) error
-}
-
-func verbs() []verb {
-	return []verb{
-		{"show", "[ DEV ]", "devices with their drivers, what they can do, and how many SAs they carry", (*command).show},
-		{"explain", "{ DEV | ID [ dev DEV ] }", "the chain kernel, device, driver, SA: the first link that fails, and what to do. ID is that of an installed SA, in the words of `state get`", (*command).explain},
-		{"check", "{ state add WORDS | FILE | - } [ on DEV ]", "whether SAs would be offloaded, before the kernel is asked; changes nothing. FILE has commands as for -batch", (*command).check},
-		{"verify", "ID [ for SECONDS ]", "reads an SA back and watches its counters and the driver's: the share of packets that went through the hardware. Exit code 1 when no device carries it", (*command).verify},
-		{"drain", "DEV [ save FILE ]", "move the SAs and policies that DEV carries to software, so that its eswitch mode or firmware can change; what was moved is written to FILE", (*command).drain},
-		{"restore", "FILE", "put what drain moved back on its device", (*command).restore},
-		{"help", "", "print this", nil},
-	}
+func table() *verbs.Table[*command] {
+	return &verbs.Table[*command]{Program: "xfrmctl offload", Verbs: []verbs.Verb[*command]{
+		{Name: "show", Args: "[ DEV ]", Help: "devices with their drivers, what they can do, and how many SAs they carry", Run: (*command).show},
+		{Name: "explain", Args: "{ DEV | ID [ dev DEV ] }", Help: "the chain kernel, device, driver, SA: the first link that fails, and what to do. ID is that of an installed SA, in the words of `state get`", Run: (*command).explain},
+		{Name: "check", Args: "{ state add WORDS | FILE | - } [ on DEV ]", Help: "whether SAs would be offloaded, before the kernel is asked; changes nothing. FILE has commands as for -batch", Run: (*command).check},
+		{Name: "verify", Args: "ID [ for SECONDS ]", Help: "reads an SA back and watches its counters and the driver's: the share of packets that went through the hardware. Exit code 1 when no device carries it", Run: (*command).verify},
+		{Name: "drain", Args: "DEV [ save FILE ]", Help: "move the SAs and policies that DEV carries to software, so that its eswitch mode or firmware can change; what was moved is written to FILE", Run: (*command).drain},
+		{Name: "restore", Args: "FILE", Help: "put what drain moved back on its device", Run: (*command).restore},
+		{Name: "help", Help: "print this"},
+	}}
 }
 
 // command is one run.
@@ -80,18 +63,18 @@ type command struct {
 	args  []string
 }
 
-// Run runs the words after "offload". Errors are *WordError, *RefusedError, or
+// Run runs the words after "offload". Errors are *verbs.Error, *RefusedError, or
 // the kernel's.
 func Run(env *Env, args []string) error {
 	word := "show"
 	if len(args) > 0 {
 		word, args = args[0], args[1:]
 	}
-	v := find(word)
-	if v == nil {
-		return unknownVerb(word)
+	v, err := table().Find(word)
+	if err != nil {
+		return err
 	}
-	if v.run == nil {
+	if v.Run == nil {
 		_, err := io.WriteString(env.Stdout, Usage())
 		return err
 	}
@@ -99,7 +82,7 @@ func Run(env *Env, args []string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(v.run(c), c.links.Close())
+	return errors.Join(v.Run(c), c.links.Close())
 }
 
 func open(env *Env, args []string) (*command, error) {
@@ -114,55 +97,22 @@ func open(env *Env, args []string) (*command, error) {
 	return &command{env: env, links: links, packs: packs, args: args}, nil
 }
 
-func find(word string) *verb {
-	for _, v := range verbs() {
-		if word != "" && strings.HasPrefix(v.name, word) {
-			return &v
-		}
-	}
-	return nil
-}
-
-func unknownVerb(word string) error {
-	e := &WordError{Msg: fmt.Sprintf("command %q is unknown, try \"xfrmctl offload help\"", word)}
-	if near := ipxfrm.Nearest(word, Verbs()); near != "" {
-		e.Hint = fmt.Sprintf("did you mean %q?", near)
-	}
-	return e
-}
-
-// Verbs returns the command words.
-func Verbs() []string {
-	var names []string
-	for _, v := range verbs() {
-		names = append(names, v.name)
-	}
-	return names
-}
-
 // Complete returns what the last of the words after "offload" may become.
 func Complete(words []string) []string {
-	if len(words) <= 1 {
-		return Verbs()
-	}
-	if v := find(words[0]); v != nil && v.name == "check" && len(words) > 1 {
+	switch {
+	case len(words) <= 1:
+		return table().Names()
+	case table().Is(words[0], "check"):
 		return ipxfrm.Complete(words[1:])
 	}
 	return nil
 }
 
 // Usage returns the words of all verbs.
-func Usage() string {
-	var b strings.Builder
-	for i, v := range verbs() {
-		lead := "Usage: "
-		if i > 0 {
-			lead = "       "
-		}
-		fmt.Fprintf(&b, "%sxfrmctl offload %s\n", lead, strings.TrimSpace(v.name+" "+v.args))
-	}
-	return b.String()
-}
+func Usage() string { return table().Usage() }
+
+// ManSection returns what the manual says of the command.
+func ManSection() ipxfrm.ManSection { return table().ManSection("offload") }
 
 // trailing takes "WORD VALUE" off the end of the arguments.
 func (c *command) trailing(word string) string {

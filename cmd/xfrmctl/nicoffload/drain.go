@@ -7,6 +7,7 @@ import (
 	"os"
 	"syscall"
 
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/verbs"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 )
 
@@ -35,7 +36,7 @@ type drainedSA struct {
 func (c *command) drain() error {
 	file := c.trailing("save")
 	if len(c.args) != 1 {
-		return wordError("drain takes one device, and save FILE")
+		return verbs.Errorf("drain takes one device, and save FILE")
 	}
 	conn, err := c.env.Conn()
 	if err != nil {
@@ -166,7 +167,7 @@ func keysHidden(sa *netlinkx.SA) bool {
 // sequence numbers. Policies come last, when their SAs are there.
 func (c *command) restore() error {
 	if len(c.args) != 1 {
-		return wordError("restore takes the file that drain wrote")
+		return verbs.Errorf("restore takes the file that drain wrote")
 	}
 	b, err := os.ReadFile(c.args[0])
 	if err != nil {

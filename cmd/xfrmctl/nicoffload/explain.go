@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/verbs"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload"
 )
@@ -25,7 +26,7 @@ type answerJSON struct {
 // explain is about a device or an installed SA.
 func (c *command) explain() error {
 	if len(c.args) == 0 {
-		return wordError("explain: a device, or the ID of an SA, is required")
+		return verbs.Errorf("explain: a device, or the ID of an SA, is required")
 	}
 	if len(c.args) == 1 {
 		return c.explainDevice(c.args[0])

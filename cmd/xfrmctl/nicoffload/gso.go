@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/verbs"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload"
 )
@@ -27,7 +28,7 @@ func ExplainGSO(env *Env, args []string) error {
 func (c *command) explainGSO() error {
 	dev := c.trailing("dev")
 	if len(c.args) < 2 {
-		return wordError("gso explain: the ID of an SA is required, in the words of `state get`")
+		return verbs.Errorf("gso explain: the ID of an SA is required, in the words of `state get`")
 	}
 	cmd, err := c.env.Parse(append([]string{"state", "get"}, c.args...))
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/verbs"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload"
 )
@@ -30,7 +31,7 @@ type nicJSON struct {
 
 func (c *command) show() error {
 	if len(c.args) > 1 {
-		return wordError("show takes one device")
+		return verbs.Errorf("show takes one device")
 	}
 	devices, err := offload.Inventory(c.env.Ctx, c.links, c.args...)
 	if err != nil {

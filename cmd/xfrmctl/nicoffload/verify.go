@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/verbs"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 )
 
@@ -38,12 +39,12 @@ func (c *command) verify() error {
 	if s := c.trailing("for"); s != "" {
 		v, err := strconv.ParseFloat(s, 64)
 		if err != nil || v < 0 || v > 3600 {
-			return wordError("verify: for takes seconds from 0 to 3600, not %q", s)
+			return verbs.Errorf("verify: for takes seconds from 0 to 3600, not %q", s)
 		}
 		seconds = v
 	}
 	if len(c.args) < 2 {
-		return wordError("verify: the ID of an SA is required, in the words of `state get`")
+		return verbs.Errorf("verify: the ID of an SA is required, in the words of `state get`")
 	}
 	cmd, err := c.env.Parse(append([]string{"state", "get"}, c.args...))
 	if err != nil {
