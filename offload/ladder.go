@@ -29,40 +29,6 @@ const (
 	Require Want = "require" // that device, else nothing
 )
 
-// Outcome is what a probe found. The zero Outcome is inconclusive.
-type Outcome struct {
-	Known bool   `json:"known"` // the probe was conclusive
-	OK    bool   `json:"ok"`
-	Why   string `json:"why,omitempty"` // when not OK: what was answered
-	Fix   string `json:"fix,omitempty"`
-}
-
-// Kernel is what a kernel can do, found by trying. See Prober.
-type Kernel struct {
-	XFRM      Outcome `json:"xfrm"` // NETLINK_XFRM itself
-	ESP4      Outcome `json:"esp4"`
-	ESP6      Outcome `json:"esp6"`
-	Offload4  Outcome `json:"esp4_offload"`
-	Offload6  Outcome `json:"esp6_offload"`
-	Interface Outcome `json:"xfrm_interface"`
-	// Algorithms by the kernel's name, those that were asked for.
-	Algorithms map[string]Outcome `json:"algorithms"`
-}
-
-func (k *Kernel) esp(family string) Outcome {
-	if family == "6" {
-		return k.ESP6
-	}
-	return k.ESP4
-}
-
-func (k *Kernel) offload(family string) Outcome {
-	if family == "6" {
-		return k.Offload6
-	}
-	return k.Offload4
-}
-
 // NIC is a device at the end of a stack, where an SA may be put.
 type NIC struct {
 	Name   string `json:"name"`
@@ -80,18 +46,6 @@ type NIC struct {
 	// alone pass them on.
 	Blocked string `json:"blocked,omitempty"`
 	HWState string `json:"esp_hw_state"` // "on", "off", "off [fixed]" …
-}
-
-// Link is one link of the chain kernel → device → driver → SA.
-type Link struct {
-	Rung Rung   `json:"rung"`
-	Part string `json:"part"` // kernel, device, driver, sa, userspace
-	OK   bool   `json:"ok"`
-	// Maybe: the rule depends on what cannot be seen (firmware).
-	Maybe bool   `json:"maybe,omitempty"`
-	Rule  string `json:"rule,omitempty"`
-	Why   string `json:"why"`
-	Fix   string `json:"fix,omitempty"`
 }
 
 // Decision is the rung of one SA in one direction, and the way to it.
@@ -187,7 +141,10 @@ func (d *Decision) nic(q *Question, k *Kernel, packs map[string]*Pack, t Type) b
 		pack = &Pack{}
 	}
 	for _, v := range append(packs[""].Check("sa", f), pack.Check("sa", f)...) {
-		if !add(Link{Part: "sa", Maybe: v.Rule.Depends != "", Rule: v.Rule.ID, Why: v.Have, Fix: v.Rule.Fix}) {
+		if v.Rule.Probe != "" && k.Accepts[v.Rule.Probe].OK {
+			continue // tried: this kernel does not have the rule
+		}
+		if !add(ruleLink("sa", v)) {
 			return false
 		}
 	}
@@ -223,35 +180,13 @@ func DecidePolicy(p *netlinkx.Policy, nic *NIC, noNIC string, packs map[string]*
 	}
 	f := PolicyFacts(p)
 	for _, v := range append(packs[""].Check("policy", f), pack.Check("policy", f)...) {
-		if !add(Link{Part: "policy", Maybe: v.Rule.Depends != "", Rule: v.Rule.ID, Why: v.Have, Fix: v.Rule.Fix}) {
+		if !add(ruleLink("policy", v)) {
 			return d
 		}
 	}
 	add(Link{Part: "policy", OK: true, Why: "no known rule refuses it"})
 	d.Rung, d.NIC = RungPacket, nic.Name
 	return d
-}
-
-func kernelLink(what string, o Outcome) Link {
-	l := Link{Part: "kernel", OK: o.OK, Maybe: !o.Known, Why: what + " is there", Fix: o.Fix}
-	switch {
-	case !o.Known:
-		l.Why = "whether " + what + " is there could not be found out: " + o.Why
-	case !o.OK:
-		l.Why = what + " is not there: " + o.Why
-	}
-	return l
-}
-
-func deviceLink(n *NIC) Link {
-	l := Link{Part: "device", OK: n.HW, Why: fmt.Sprintf("%s (driver %s): esp-hw-offload is %s", n.Name, n.Driver, n.HWState)}
-	if n.HW && n.Blocked != "" {
-		return Link{Part: "device", Why: n.Blocked, Fix: "route the packets of the SA through " + n.Name + " itself"}
-	}
-	if !n.HW {
-		l.Fix = "use a device whose driver offloads ESP: xfrmctl offload show"
-	}
-	return l
 }
 
 // software asks whether the kernel itself can do the SA.

@@ -28,6 +28,9 @@ func TestDecide(t *testing.T) {
 		{"the best", func(*Question, *Kernel) {}, RungPacket, "", "", ""},
 		{"no reqid for packet", func(q *Question, _ *Kernel) { q.SA.ReqID = 0 }, RungCrypto, RungPacket, "sa", "reqid is 0"},
 		{"inbound with if_id", func(q *Question, _ *Kernel) { q.Dir, q.SA.IfID = netlinkx.DirIn, 5 }, RungSoftware, RungCrypto, "sa", "if_id is 5"},
+		{"inbound with if_id, older kernel", func(q *Question, k *Kernel) {
+			q.Dir, q.SA.IfID, k.Accepts = netlinkx.DirIn, 5, map[string]Outcome{"inbound-if-id": yes}
+		}, RungPacket, "", "", ""},
 		{"ixgbe and a tunnel", func(q *Question, _ *Kernel) {
 			q.NIC = &NIC{Name: "eth0", Driver: "ixgbe", HW: true, HWState: "on"}
 			q.SA.Mode = netlinkx.ModeTunnel
@@ -74,5 +77,16 @@ func TestDecide(t *testing.T) {
 				t.Errorf("no fix for %+v", l)
 			}
 		})
+	}
+}
+
+func TestKnows(t *testing.T) {
+	k := &Kernel{XFRM: there, ESP4: there, ESP6: there, Offload4: there, Offload6: there, Interface: there, Algorithms: map[string]Outcome{"cbc(aes)": there}}
+	if !k.Knows(nil) || !k.Knows([]string{"cbc(aes)"}) || k.Knows([]string{"cbc(aes)", "hmac(sha1)"}) || (*Kernel)(nil).Knows(nil) {
+		t.Error("what was not asked for counts as known, or what was does not")
+	}
+	k.Offload6 = Outcome{OK: true}
+	if k.Knows(nil) {
+		t.Error("an inconclusive outcome counts as known")
 	}
 }

@@ -76,6 +76,29 @@ func (p *prober) run(algorithms []string) {
 	for _, name := range algorithms {
 		p.k.Algorithms[name] = p.algorithm(name)
 	}
+	if p.k.ESP4.OK && p.k.Offload4.OK {
+		p.k.Accepts = map[string]Outcome{
+			"inbound-if-id": p.request(func(sa *netlinkx.SA) {
+				sa.IfID, sa.Offload.Flags = 1, netlinkx.OffloadInbound
+			}),
+			"encap": p.request(func(sa *netlinkx.SA) {
+				sa.Encap = &netlinkx.Encap{Type: netlinkx.EncapESPinUDP, SrcPort: 4500, DstPort: 4500, OriginalAddr: netip.IPv4Unspecified()}
+			}),
+		}
+	}
+}
+
+// request tries a request for crypto offload on lo, which ends in software
+// unless the kernel's core refuses it before it looks at the device.
+func (p *prober) request(alter func(*netlinkx.SA)) Outcome {
+	sa := p.sa(4)
+	setAlgorithm(sa, "rfc4106(gcm(aes))")
+	sa.Offload = &netlinkx.Offload{IfIndex: 1}
+	alter(sa)
+	if err := p.add(sa); err != nil {
+		return refusedOutcome(err, "")
+	}
+	return there
 }
 
 // sa is an SA to try things with; v is 4 or 6.

@@ -43,6 +43,9 @@ type Rule struct {
 	// Kernels is the range that has the rule, mainline numbers: "6.16-", "-6.10";
 	// "" all. It is told, never compared: distributions backport.
 	Kernels string `json:"kernels,omitempty"`
+	// Probe names what Probe tries to find out whether the running kernel has the
+	// rule: a key of Kernel.Accepts; "" nothing.
+	Probe string `json:"probe,omitempty"`
 	// Depends names what the rule depends on that the SA does not show:
 	// firmware, eswitch mode. Such a rule is a warning, not a refusal.
 	Depends string `json:"depends,omitempty"`

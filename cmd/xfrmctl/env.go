@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/ipxfrm"
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/nicoffload"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/nlsock"
 )
@@ -40,6 +41,7 @@ type env struct {
 	socketDir   string // where engines have their sockets
 	engines     map[subject]*engine
 	said        map[string]bool // why an engine was chosen
+	nic         *nicoffload.Env // made by nicEnv
 	// committing: a batch is being sent.
 	committing bool
 	catching   bool // see catchInterrupts

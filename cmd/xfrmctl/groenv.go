@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/gro"
@@ -24,7 +25,7 @@ func (e *env) gro(args []string) error {
 	case errors.As(err, &words):
 		return &exitError{code: exitArgument, msg: words.Msg, hint: words.Hint, err: err}
 	case errors.As(err, &refused):
-		return &exitError{code: exitKernel, msg: err.Error(), hint: hintOf(err), err: err}
+		return &exitError{code: exitKernel, msg: err.Error(), hint: cmp.Or(hintOf(err), gro.Hint(refused)), err: err}
 	}
 	return err
 }

@@ -10,14 +10,20 @@ import (
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 )
 
-// nicEnv is what package nicoffload needs of a run.
+// nicEnv is what package nicoffload needs of a run, the same for all lines of a
+// batch.
 func (e *env) nicEnv() *nicoffload.Env {
+	if e.nic != nil {
+		e.nic.Ctx = e.ctx
+		return e.nic
+	}
 	path, err := e.runningEngine()
-	return &nicoffload.Env{
+	e.nic = &nicoffload.Env{
 		Ctx: e.ctx, Stdin: e.stdin, Stdout: e.stdout, NetNS: e.netns, JSON: e.opts.json, Encode: e.printJSON,
 		Parse: e.parse, Conn: e.kernelConnection, Device: e.devices.name,
 		Engine: err == nil && path != "",
 	}
+	return e.nic
 }
 
 // kernelConnection is connection, whatever engine the run has: NICs are the

@@ -5,6 +5,7 @@ package gro
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strconv"
@@ -134,7 +135,11 @@ func parseChange(words []string) (gsogro.Change, error) {
 		case "on", "off":
 			c.Features[name] = value == "on"
 		default:
-			return c, verbs.Errorf("%s is on or off, not %q", name, value)
+			e := &verbs.Error{Msg: fmt.Sprintf("%s is on or off, not %q", name, value)}
+			if near := nearest(name); near != "" {
+				e.Hint = fmt.Sprintf("did you mean %q?", near)
+			}
+			return c, e
 		}
 	}
 	if c.Empty() {

@@ -74,3 +74,17 @@ func TestComplete(t *testing.T) {
 		t.Errorf("a number completes to %v", got)
 	}
 }
+
+func TestHint(t *testing.T) {
+	r := &gsogro.RefusedError{Refusals: []gsogro.Refusal{{Name: "rx-gro", Have: "off"}, {Name: "tx-tcp-segmentaton", Have: "unknown"}}}
+	if h := Hint(r); h != `did you mean "tx-tcp-segmentation"?` {
+		t.Errorf("hint %q", h)
+	}
+	if h := Hint(&gsogro.RefusedError{Refusals: r.Refusals[:1]}); h != "" {
+		t.Errorf("hint %q for a name that is known", h)
+	}
+	var e *verbs.Error
+	if _, err := parseChange([]string{"gso_max_siz", "1000"}); !errors.As(err, &e) || e.Hint != `did you mean "gso_max_size"?` {
+		t.Errorf("error %#v", err)
+	}
+}

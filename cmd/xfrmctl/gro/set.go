@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/ipxfrm"
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/verbs"
 	"github.com/xfrmctl/xfrmctl/gsogro"
 )
@@ -139,4 +140,19 @@ func printRestored(w io.Writer, done map[string]gsogro.Change) error {
 		err = errors.Join(err, perr)
 	}
 	return err
+}
+
+// Hint names the feature or setting that was meant, when a change was refused
+// for a name that nobody knows; else it is "".
+func Hint(r *gsogro.RefusedError) string {
+	for _, one := range r.Refusals {
+		if near := nearest(one.Name); near != "" && one.Have == "unknown" {
+			return fmt.Sprintf("did you mean %q?", near)
+		}
+	}
+	return ""
+}
+
+func nearest(name string) string {
+	return ipxfrm.Nearest(name, slices.Concat(relevant(), gsogro.SizeNames(), gsogro.NAPINames()))
 }

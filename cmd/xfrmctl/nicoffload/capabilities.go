@@ -32,16 +32,20 @@ type checkJSON struct {
 
 // CapabilitiesUsage returns the words of check.
 func CapabilitiesUsage() string {
-	return "Usage: xfrmctl check\nPrints what this kernel, user and the network devices can do for IPsec, what is missing, what that costs and how to\n" +
+	return "Usage: xfrmctl check [ -j ]\nPrints what this kernel, user and the network devices can do for IPsec, what is missing, what that costs and how to\n" +
 		"get it. Nothing is changed: what has to be tried is tried in a network namespace that is thrown away. There are no keys\nand no addresses in the output.\n"
 }
 
 // Capabilities runs `xfrmctl check`.
 func Capabilities(env *Env, args []string) error {
 	if len(args) > 0 {
-		if args[0] == "help" {
+		switch args[0] {
+		case "help":
 			_, err := fmt.Fprint(env.Stdout, CapabilitiesUsage())
 			return err
+		case "-j", "-json", "--json":
+			env.JSON = true
+			return Capabilities(env, args[1:])
 		}
 		return verbs.Errorf("check takes no %q; to check SAs: xfrmctl offload check", args[0])
 	}

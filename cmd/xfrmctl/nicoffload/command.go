@@ -15,7 +15,8 @@ import (
 	"github.com/xfrmctl/xfrmctl/offload"
 )
 
-// Env is what the program gives a command. It is borrowed for one Run.
+// Env is what the program gives its commands. It is borrowed for each Run, and
+// not for concurrent use.
 type Env struct {
 	Ctx    context.Context
 	Stdin  io.Reader
@@ -35,6 +36,11 @@ type Env struct {
 	// NIC and Probe stand in for the devices and the kernel in tests.
 	NIC   func(device string) *offload.NIC
 	Probe func(algorithms []string) *offload.Kernel
+
+	// What was found out is kept for the other lines of a batch: the rule packs,
+	// and of the kernel what was conclusive.
+	packs  map[string]*offload.Pack
+	kernel *offload.Kernel
 }
 
 // RefusedError tells that what was checked would not be offloaded as asked.
@@ -61,6 +67,8 @@ type command struct {
 	links *gsogro.Conn
 	packs map[string]*offload.Pack
 	args  []string
+	// devices are those that nic has looked for.
+	devices map[string]*offload.Device
 }
 
 // Run runs the words after "offload". Errors are *verbs.Error, *RefusedError, or
@@ -86,15 +94,18 @@ func Run(env *Env, args []string) error {
 }
 
 func open(env *Env, args []string) (*command, error) {
-	packs, err := offload.Packs()
-	if err != nil {
-		return nil, err
+	if env.packs == nil {
+		packs, err := offload.Packs()
+		if err != nil {
+			return nil, err
+		}
+		env.packs = packs
 	}
 	links, err := gsogro.Dial(&gsogro.Config{NetNS: env.NetNS})
 	if err != nil {
 		return nil, err
 	}
-	return &command{env: env, links: links, packs: packs, args: args}, nil
+	return &command{env: env, links: links, packs: env.packs, args: args, devices: map[string]*offload.Device{}}, nil
 }
 
 // Complete returns what the last of the words after "offload" may become.
@@ -130,11 +141,14 @@ func (c *command) nic(device string) (*offload.NIC, string, error) {
 	if c.env.NIC != nil {
 		return c.env.NIC(device), "", nil
 	}
-	devices, err := offload.Inventory(c.env.Ctx, c.links, device)
-	if err != nil {
-		return nil, "", err
+	if c.devices[device] == nil {
+		found, err := offload.Inventory(c.env.Ctx, c.links, device)
+		if err != nil {
+			return nil, "", err
+		}
+		c.devices[device] = found[0]
 	}
-	nics := devices[0].NICs
+	nics := c.devices[device].NICs
 	for _, n := range nics {
 		if n.HW {
 			return n, "", nil
@@ -146,10 +160,34 @@ func (c *command) nic(device string) (*offload.NIC, string, error) {
 	return nil, "there is no device below " + device + " in this network namespace", nil
 }
 
-// kernel is what the kernel can do.
+// installed finds the SA that the arguments name, in the words of `state get`.
+func (c *command) installed(verb string) (*netlinkx.Conn, *netlinkx.SA, error) {
+	if len(c.args) < 2 {
+		return nil, nil, verbs.Errorf("%s: the ID of an SA is required, in the words of `state get`", verb)
+	}
+	cmd, err := c.env.Parse(append([]string{"state", "get"}, c.args...))
+	if err != nil {
+		return nil, nil, err
+	}
+	conn, err := c.env.Conn()
+	if err != nil {
+		return nil, nil, err
+	}
+	sa, err := conn.GetSA(c.env.Ctx, cmd.SAID)
+	return conn, sa, err
+}
+
+// kernel is what the kernel can do. What was conclusive is not tried again.
 func (c *command) kernel(algorithms []string) (*offload.Kernel, error) {
 	if c.env.Probe != nil {
 		return c.env.Probe(algorithms), nil
 	}
-	return offload.Probe(c.env.Ctx, algorithms)
+	if c.env.kernel.Knows(algorithms) {
+		return c.env.kernel, nil
+	}
+	k, err := offload.Probe(c.env.Ctx, algorithms)
+	if err == nil && k.Knows(algorithms) {
+		c.env.kernel = k
+	}
+	return k, err
 }

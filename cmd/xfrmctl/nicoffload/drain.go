@@ -185,13 +185,14 @@ func (c *command) restore() error {
 	if err != nil {
 		return err
 	}
-	back := &drained{Device: d.Device}
+	back := &drained{Version: drainVersion, Device: d.Device, SAs: []drainedSA{}, Policies: []netlinkx.PolicyID{}}
 	var errs []error
 	for _, s := range d.SAs {
 		if err := c.putBack(conn, s, l.Index); err != nil {
 			errs = append(errs, err)
 			continue
 		}
+		s.How = "replace"
 		back.SAs = append(back.SAs, s)
 	}
 	for _, id := range d.Policies {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/verbs"
@@ -32,15 +33,7 @@ func (c *command) explain() error {
 		return c.explainDevice(c.args[0])
 	}
 	dev := c.trailing("dev")
-	cmd, err := c.env.Parse(append([]string{"state", "get"}, c.args...))
-	if err != nil {
-		return err
-	}
-	conn, err := c.env.Conn()
-	if err != nil {
-		return err
-	}
-	sa, err := conn.GetSA(c.env.Ctx, cmd.SAID)
+	_, sa, err := c.installed("explain")
 	if err != nil {
 		return err
 	}
@@ -150,12 +143,23 @@ func (c *command) print(answers []answerJSON) error {
 	if c.env.JSON {
 		return c.env.Encode(answers)
 	}
-	for _, a := range answers {
+	for i := 0; i < len(answers); i++ {
+		a := answers[i]
+		if i+1 < len(answers) && a.sameButForDir(&answers[i+1]) {
+			a.Dir += " and " + answers[i+1].Dir
+			i++
+		}
 		if err := a.print(c.env.Stdout); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// sameButForDir reports whether two answers about an SA are the same in both
+// directions: one of them says it all.
+func (a *answerJSON) sameButForDir(b *answerJSON) bool {
+	return a.SA == b.SA && a.On == b.On && a.Decision.Rung == b.Decision.Rung && slices.Equal(a.Decision.Chain, b.Decision.Chain)
 }
 
 func (a *answerJSON) print(w io.Writer) error {
@@ -166,28 +170,38 @@ func (a *answerJSON) print(w io.Writer) error {
 	}
 	b.WriteString("\n")
 	var last offload.Rung
-	for _, l := range a.Decision.Chain {
+	for i := range a.Decision.Chain {
+		l := &a.Decision.Chain[i]
 		if l.Rung != last {
 			fmt.Fprintf(&b, "  %s\n", l.Rung)
 			last = l.Rung
 		}
-		mark := "no "
-		switch {
-		case l.OK:
-			mark = "yes"
-		case l.Maybe:
-			mark = "?  "
-		}
-		fmt.Fprintf(&b, "    %s  %-9s %s\n", mark, l.Part, l.Why)
-		if l.Rule != "" {
-			fmt.Fprintf(&b, "                   rule %s\n", l.Rule)
-		}
-		if !l.OK && l.Fix != "" {
-			fmt.Fprintf(&b, "                   fix: %s\n", l.Fix)
-		}
+		printLink(&b, l)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+func printLink(b *strings.Builder, l *offload.Link) {
+	const indent = "                   "
+	mark := "no "
+	switch {
+	case l.OK:
+		mark = "yes"
+	case l.Maybe:
+		mark = "?  "
+	}
+	fmt.Fprintf(b, "    %s  %-9s %s\n", mark, l.Part, l.Why)
+	if l.Rule != "" {
+		kernels := ""
+		if l.Kernels != "" {
+			kernels = ", Linux " + l.Kernels
+		}
+		fmt.Fprintf(b, "%srule %s (%s%s)\n", indent, l.Rule, l.Source, kernels)
+	}
+	if !l.OK && l.Fix != "" {
+		fmt.Fprintf(b, "%sfix: %s\n", indent, l.Fix)
+	}
 }
 
 func rungWords(d *offload.Decision) string {

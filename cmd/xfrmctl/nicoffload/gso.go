@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/verbs"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload"
 )
@@ -27,18 +26,7 @@ func ExplainGSO(env *Env, args []string) error {
 
 func (c *command) explainGSO() error {
 	dev := c.trailing("dev")
-	if len(c.args) < 2 {
-		return verbs.Errorf("gso explain: the ID of an SA is required, in the words of `state get`")
-	}
-	cmd, err := c.env.Parse(append([]string{"state", "get"}, c.args...))
-	if err != nil {
-		return err
-	}
-	conn, err := c.env.Conn()
-	if err != nil {
-		return err
-	}
-	sa, err := conn.GetSA(c.env.Ctx, cmd.SAID)
+	conn, sa, err := c.installed("gso explain")
 	if err != nil {
 		return err
 	}

@@ -43,14 +43,11 @@ func (c *command) verify() error {
 		}
 		seconds = v
 	}
-	if len(c.args) < 2 {
-		return verbs.Errorf("verify: the ID of an SA is required, in the words of `state get`")
-	}
-	cmd, err := c.env.Parse(append([]string{"state", "get"}, c.args...))
+	conn, before, err := c.installed("verify")
 	if err != nil {
 		return err
 	}
-	v, err := c.watch(cmd.SAID, time.Duration(seconds*float64(time.Second)))
+	v, err := c.watch(conn, before, time.Duration(seconds*float64(time.Second)))
 	if err != nil {
 		return err
 	}
@@ -65,15 +62,7 @@ func (c *command) verify() error {
 	return err
 }
 
-func (c *command) watch(id netlinkx.SAID, d time.Duration) (*verifyJSON, error) {
-	conn, err := c.env.Conn()
-	if err != nil {
-		return nil, err
-	}
-	before, err := conn.GetSA(c.env.Ctx, id)
-	if err != nil {
-		return nil, err
-	}
+func (c *command) watch(conn *netlinkx.Conn, before *netlinkx.SA, d time.Duration) (*verifyJSON, error) {
 	v := &verifyJSON{SA: before.String(), Dir: before.Dir.String(), Driver: map[string]uint64{}}
 	var counters map[string]uint64
 	if o := before.Offload; o != nil {
@@ -81,6 +70,7 @@ func (c *command) watch(id netlinkx.SAID, d time.Duration) (*verifyJSON, error) 
 		if o.Flags&netlinkx.OffloadInbound != 0 {
 			v.Dir = "in"
 		}
+		var err error
 		if counters, err = c.counters(v.On); err != nil {
 			return nil, err
 		}
@@ -91,7 +81,7 @@ func (c *command) watch(id netlinkx.SAID, d time.Duration) (*verifyJSON, error) 
 	case <-c.env.Ctx.Done():
 		return nil, c.env.Ctx.Err()
 	}
-	after, err := conn.GetSA(c.env.Ctx, id)
+	after, err := conn.GetSA(c.env.Ctx, before.ID())
 	if err != nil {
 		return nil, err
 	}

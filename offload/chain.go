@@ -1,0 +1,48 @@
+package offload
+
+import "fmt"
+
+// Link is one link of the chain kernel → device → driver → SA.
+type Link struct {
+	Rung Rung   `json:"rung"`
+	Part string `json:"part"` // kernel, device, driver, sa, userspace
+	OK   bool   `json:"ok"`
+	// Maybe: the rule depends on what cannot be seen (firmware).
+	Maybe bool   `json:"maybe,omitempty"`
+	Rule  string `json:"rule,omitempty"`
+	// Source is where the rule comes from, Kernels the range that has it.
+	Source  string `json:"source,omitempty"`
+	Kernels string `json:"kernels,omitempty"`
+	Why     string `json:"why"`
+	Fix     string `json:"fix,omitempty"`
+}
+
+// ruleLink is the link that a broken rule is.
+func ruleLink(part string, v Violation) Link {
+	return Link{
+		Part: part, Maybe: v.Rule.Depends != "", Rule: v.Rule.ID, Source: v.Rule.Source, Kernels: v.Rule.Kernels,
+		Why: v.Have, Fix: v.Rule.Fix,
+	}
+}
+
+func kernelLink(what string, o Outcome) Link {
+	l := Link{Part: "kernel", OK: o.OK, Maybe: !o.Known, Why: what + " is there", Fix: o.Fix}
+	switch {
+	case !o.Known:
+		l.Why = "whether " + what + " is there could not be found out: " + o.Why
+	case !o.OK:
+		l.Why = what + " is not there: " + o.Why
+	}
+	return l
+}
+
+func deviceLink(n *NIC) Link {
+	l := Link{Part: "device", OK: n.HW, Why: fmt.Sprintf("%s (driver %s): esp-hw-offload is %s", n.Name, n.Driver, n.HWState)}
+	if n.HW && n.Blocked != "" {
+		return Link{Part: "device", Why: n.Blocked, Fix: "route the packets of the SA through " + n.Name + " itself"}
+	}
+	if !n.HW {
+		l.Fix = "use a device whose driver offloads ESP: xfrmctl offload show"
+	}
+	return l
+}
