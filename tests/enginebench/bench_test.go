@@ -87,7 +87,7 @@ func TestSideBySide(t *testing.T) {
 		t.Skip("speed is measured by `make bench` only (XFRMCTL_BENCH=1)")
 	}
 	restrict(t)
-	runs, seconds := setting(t, "XFRMCTL_BENCH_RUNS", 5), time.Duration(setting(t, "XFRMCTL_BENCH_SECONDS", 3))*time.Second
+	runs, seconds := setting(t, "XFRMCTL_BENCH_RUNS", 5), time.Duration(setting(t, "XFRMCTL_BENCH_SECONDS", 2))*time.Second
 	only := os.Getenv("XFRMCTL_BENCH_PEERS")
 	var peers []*peer
 	for _, r := range recipes() {

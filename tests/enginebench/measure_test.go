@@ -57,8 +57,8 @@ func (r results) round(t *testing.T, p *peer, seconds time.Duration) {
 	r.add(p, pingIdle, ping(t, p))
 	r.tcp(t, p, 1, seconds)
 	r.tcp(t, p, 4, seconds)
-	r.add(p, udp64, flood(t, p, 64, seconds))
-	r.add(p, udp1300, flood(t, p, 1300, seconds))
+	r.add(p, udp64, flood(t, p, 64, seconds/2))
+	r.add(p, udp1300, flood(t, p, 1300, seconds/2))
 	r.loaded(t, p)
 	if len(p.pids) > 0 {
 		r.add(p, memory, peak(t, p.pids))
@@ -143,7 +143,7 @@ func ping(t *testing.T, p *peer) float64 {
 // loaded pings beside a TCP stream.
 func (r results) loaded(t *testing.T, p *peer) {
 	t.Helper()
-	sink, source := start(t, p, traffic.Job{Role: "tcp", Streams: 1, For: 2500 * time.Millisecond})
+	sink, source := start(t, p, traffic.Job{Role: "tcp", Streams: 1, For: 1800 * time.Millisecond})
 	time.Sleep(500 * time.Millisecond)
 	r.add(p, pingLoaded, ping(t, p))
 	finish(t, p, sink, source)

@@ -21,7 +21,7 @@ func rekeys(t *testing.T) int {
 	t.Helper()
 	text := os.Getenv("XFRMCTL_REKEYS")
 	if text == "" {
-		return map[bool]int{true: 5, false: 100}[short()]
+		return map[bool]int{true: 5, false: 50}[short()]
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
