@@ -90,7 +90,7 @@ func (s *stream) receive() {
 // goesOn waits until more than seen datagrams have arrived.
 func (s *stream) goesOn(t *testing.T, seen uint64) {
 	t.Helper()
-	for range 2000 {
+	for range 12_000 { // a minute
 		if s.arrived.Load() > seen+4 {
 			return
 		}

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/xfrmctl/xfrmctl/offload/userspace/nlsock"
 )
 
 // Stats is what `xfrmctl esp stats -j` prints, as far as tests look at it.
@@ -59,6 +61,25 @@ func (e *Engine) Stats(t testing.TB) *Stats {
 		t.Fatalf("esp stats: %v in %q", err, out)
 	}
 	return s
+}
+
+// Received is how many packets the engine received from outside. It asks on
+// the engine's socket, which is quicker than to start an xfrmctl.
+func (e *Engine) Received(t testing.TB) uint64 {
+	t.Helper()
+	doc, err := nlsock.Status(e.socket())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s struct {
+		Law struct {
+			OuterReceived uint64 `json:"outer_received"`
+		} `json:"law"`
+	}
+	if err := json.Unmarshal(doc, &s); err != nil {
+		t.Fatal(err)
+	}
+	return s.Law.OuterReceived
 }
 
 // RSS is the memory that the engine has in use, in bytes.

@@ -47,6 +47,23 @@ func (s *sender) put(b []byte) error {
 	}
 }
 
+// chunk is how many packets are sent before the engine is waited for: they fit
+// into its socket's buffer.
+const chunk = 1000
+
+// keepUp waits until the engine receives nothing more.
+func keepUp(t *testing.T, b *engine.Engine) {
+	t.Helper()
+	last, same := b.Received(t), 0
+	for same < 3 {
+		time.Sleep(time.Millisecond)
+		now := b.Received(t)
+		if same++; now != last {
+			last, same = now, 0
+		}
+	}
+}
+
 // settle waits until the engine has worked off what it received.
 func settle(t *testing.T, b *engine.Engine) *engine.Stats {
 	t.Helper()

