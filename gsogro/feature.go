@@ -9,6 +9,18 @@ type Feature struct {
 	Fixed  bool   // nobody can change it on this device
 }
 
+// String is the feature's state in ethtool's words: "on", "off [fixed]".
+func (f Feature) String() string {
+	s := onOff(f.Active)
+	switch {
+	case f.Fixed:
+		s += " [fixed]"
+	case f.Wanted != f.Active:
+		s += " [requested " + onOff(f.Wanted) + "]"
+	}
+	return s
+}
+
 // Names of the features that this package reasons about. Kernels know more,
 // some lack a few: see net/ethtool/common.c.
 const (

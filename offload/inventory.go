@@ -72,7 +72,7 @@ func newNIC(stack []*gsogro.Layer, at *gsogro.Layer, driver string, f gsogro.Fea
 	n := &NIC{Name: at.Link.Name, Driver: driver, Slot: at.Link.Slot, HWState: "unknown to this kernel"}
 	if hw, ok := f[gsogro.ESPHW]; ok {
 		n.HW = hw.Active || !hw.Fixed
-		n.HWState = featureState(hw)
+		n.HWState = hw.String()
 	}
 	if at.Link.Kind == "bond" { // its bits say nothing without ports
 		n.HW, n.HWState = false, "that of its ports, and it has none"
@@ -93,17 +93,6 @@ func newNIC(stack []*gsogro.Layer, at *gsogro.Layer, driver string, f gsogro.Fea
 		}
 	}
 	return n
-}
-
-func featureState(f gsogro.Feature) string {
-	s := "off"
-	if f.Active {
-		s = "on"
-	}
-	if f.Fixed {
-		s += " [fixed]"
-	}
-	return s
 }
 
 // String says where the NIC is: "eth0 (mlx5_core) below bond0".

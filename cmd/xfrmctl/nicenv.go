@@ -21,7 +21,8 @@ func (e *env) nicEnv() *nicoffload.Env {
 	e.nic = &nicoffload.Env{
 		Ctx: e.ctx, Stdin: e.stdin, Stdout: e.stdout, NetNS: e.netns, JSON: e.opts.json, Encode: e.printJSON,
 		Parse: e.parse, Conn: e.kernelConnection, Device: e.devices.name,
-		Engine: err == nil && path != "",
+		Namespace: netnsOf,
+		Engine:    err == nil && path != "",
 	}
 	return e.nic
 }

@@ -56,7 +56,8 @@ var mayImport = map[string][]string{
 	"cmd/xfrmctl/verbs":      {"cmd/xfrmctl/ipxfrm"},
 	"cmd/xfrmctl/gro":        {"cmd/xfrmctl/ipxfrm", "cmd/xfrmctl/verbs", "gsogro", "netlinkx"},
 	"offload":                {"gsogro", "netlinkx"},
-	"cmd/xfrmctl/nicoffload": {"cmd/xfrmctl/ipxfrm", "cmd/xfrmctl/verbs", "gsogro", "netlinkx", "offload"},
+	"offload/selftest":       {"netlinkx"},
+	"cmd/xfrmctl/nicoffload": {"cmd/xfrmctl/ipxfrm", "cmd/xfrmctl/verbs", "gsogro", "netlinkx", "offload", "offload/selftest"},
 	"cmd/xfrmctl": {"cmd/xfrmctl/apply", "cmd/xfrmctl/nicoffload", "provision", "provision/document", "cmd/xfrmctl/gro", "cmd/xfrmctl/verbs", "gsogro", "cmd/xfrmctl/ipxfrm", "cmd/xfrmctl/demo", "ifaces", "netlinkx",
 		"offload/userspace", "offload/userspace/journal", "offload/userspace/nlsock", "offload"},
 }

@@ -141,13 +141,7 @@ func (d *deviceJSON) print(w io.Writer) error {
 
 // state is the state in ethtool's words.
 func (f *featureJSON) state() string {
-	s := onOff(f.Active)
-	switch {
-	case f.Fixed:
-		s += " [fixed]"
-	case f.Requested != f.Active:
-		s += " [requested " + onOff(f.Requested) + "]"
-	}
+	s := gsogro.Feature{Active: f.Active, Wanted: f.Requested, Fixed: f.Fixed}.String()
 	if f.Advice != "" {
 		s += " (fast path: " + f.Advice + ")"
 	}

@@ -30,6 +30,8 @@ type Env struct {
 	Conn func() (*netlinkx.Conn, error)
 	// Device names a device by its index.
 	Device func(int32) string
+	// Namespace finds a network namespace by the words of -netns.
+	Namespace func(string) (netlinkx.NetNS, error)
 	// Engine reports whether a userspace engine is running.
 	Engine bool
 
@@ -57,6 +59,7 @@ func table() *verbs.Table[*command] {
 		{Name: "verify", Args: "ID [ for SECONDS ]", Help: "reads an SA back and watches its counters and the driver's: the share of packets that went through the hardware. Exit code 1 when no device carries it", Run: (*command).verify},
 		{Name: "drain", Args: "DEV [ save FILE ]", Help: "move the SAs and policies that DEV carries to software, so that its eswitch mode or firmware can change; what was moved is written to FILE", Run: (*command).drain},
 		{Name: "restore", Args: "FILE", Help: "put what drain moved back on its device", Run: (*command).restore},
+		{Name: "selftest", Args: "DEV to ADDRESS netns NETNS [ sizes FROM-TO ] [ report FILE ]", Help: "send datagrams of every size through DEV and what is wired to it, encrypted by the hardware and by the kernel: the sizes that do not arrive. ADDRESS is the other end's, in namespace NETNS. Takes back what it adds. Exit code 1 when sizes are lost or no hardware takes part. FILE is for the driver's people: no keys, no addresses", Run: (*command).selftest},
 		{Name: "help", Help: "print this"},
 	}}
 }

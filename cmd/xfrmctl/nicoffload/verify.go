@@ -193,6 +193,10 @@ func counterText(m map[string]uint64) string {
 	if len(m) == 0 {
 		return "no counter moved"
 	}
+	return counterWords(m)
+}
+
+func counterWords(m map[string]uint64) string {
 	var words []string
 	for name, n := range m {
 		words = append(words, fmt.Sprintf("%s +%d", name, n))
