@@ -37,7 +37,11 @@ func kernelLink(what string, o Outcome) Link {
 }
 
 func deviceLink(n *NIC) Link {
-	l := Link{Part: "device", OK: n.HW, Why: fmt.Sprintf("%s (driver %s): esp-hw-offload is %s", n.Name, n.Driver, n.HWState)}
+	driver := "driver " + n.Driver
+	if n.Driver == "" {
+		driver = "no driver"
+	}
+	l := Link{Part: "device", OK: n.HW, Why: fmt.Sprintf("%s (%s): esp-hw-offload is %s", n.Name, driver, n.HWState)}
 	if n.HW && n.Blocked != "" {
 		return Link{Part: "device", Why: n.Blocked, Fix: "route the packets of the SA through " + n.Name + " itself"}
 	}

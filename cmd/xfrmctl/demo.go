@@ -9,12 +9,16 @@ import (
 	"strings"
 
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/demo"
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/nicoffload"
 )
 
 const demoText = `Usage: xfrmctl demo [ -j ] [ -p ] [ --engine auto|kernel|userspace ]
+       xfrmctl demo [ -j ] [ -p ] --offload DEV
 Shows IPsec at work in two network namespaces that are thrown away afterwards, and that
 nothing else of the system sees. With -j the result is one JSON object.
 The kernel does the IPsec if it can, else the userspace engine; --engine demands one of them.
+With --offload: shows on a device of yours which SAs its driver takes, which end in software,
+and why. It adds SAs that no policy uses, and removes each before the next.
 Exit code: 0 it worked, 1 it did not (or was interrupted, or lacks privilege),
 2 this machine lacks what the demo needs: it says what.
 `
@@ -23,9 +27,12 @@ func demoUsage() string { return demoText }
 
 // demo runs the words after "demo".
 func (e *env) demo(args []string) error {
-	help, err := e.demoWords(args)
+	device, help, err := e.demoWords(args)
 	if err != nil || help {
 		return err
+	}
+	if device != "" {
+		return nicError(nicoffload.Demo(e.nicEnv(), device))
 	}
 	if e.opts.netns != "" {
 		return argError("demo makes its own namespaces: -netns has no meaning for it")
@@ -48,7 +55,8 @@ func (e *env) demo(args []string) error {
 }
 
 // demoWords reads the words after "demo", and prints the usage if that is asked.
-func (e *env) demoWords(args []string) (help bool, err error) {
+// device is that of --offload, "" none.
+func (e *env) demoWords(args []string) (device string, help bool, err error) {
 	for len(args) > 0 {
 		word := args[0]
 		args = args[1:]
@@ -56,7 +64,7 @@ func (e *env) demoWords(args []string) (help bool, err error) {
 		switch {
 		case word == "help" || word == "-h" || word == "-help" || word == "--help":
 			_, err := e.stdout.WriteString(demoText)
-			return true, err
+			return "", true, err
 		case word == "-j" || word == "-json" || word == "--json":
 			e.opts.json = true
 		case word == "-p" || word == "-pretty" || word == "--pretty":
@@ -66,13 +74,20 @@ func (e *env) demoWords(args []string) (help bool, err error) {
 				value, args = args[0], args[1:]
 			}
 			if err := setEngine(&e.opts, value); err != nil {
-				return false, err
+				return "", false, err
+			}
+		case name == "offload" && word != name:
+			if !hasValue && len(args) > 0 {
+				value, args = args[0], args[1:]
+			}
+			if device = value; device == "" {
+				return "", false, argError("demo: --offload needs a device: xfrmctl offload show")
 			}
 		default:
-			return false, argError("demo takes no %q, try \"xfrmctl demo help\"", word)
+			return "", false, argError("demo takes no %q, try \"xfrmctl demo help\"", word)
 		}
 	}
-	return false, nil
+	return device, false, nil
 }
 
 // demoEngines returns the engines to be tried.

@@ -63,7 +63,7 @@ func TestNothingChanges(t *testing.T) {
 		"offload", "offload show", "offload show " + dev, "-j offload show", "offload explain " + dev, "-j offload explain " + dev, "offload explain " + id,
 		"offload explain " + id + " dev v0", "offload check " + line, "offload check " + file, "offload check " + file + " on v0", "offload verify " + id + " for 0", "offload help",
 		"check", "-j check", "check -j", "gro", "gro show", "gro show " + dev + " recursive", "-j gro show " + dev, "gro snapshot", "gro help", "gso explain " + id,
-		"-dry-run gro set v0 rx-gro on", "-dry-run gro set v0 rx-gro off", "gro set v0 no-such-feature on", "offload drain no-such-device",
+		"-dry-run gro set v0 rx-gro on", "-dry-run gro set v0 rx-gro off", "gro set v0 no-such-feature on", "offload drain no-such-device", "demo --offload " + dev,
 	} {
 		out, code := p.xfrmctl(t, strings.Fields(words)...)
 		if code == 255 {

@@ -115,3 +115,27 @@ func link2(t *testing.T, a, b *place) error {
 	}
 	return os.WriteFile("/sys/bus/netdevsim/link_device", fmt.Appendf(nil, "%d:%s %d:%s", a.FD(), index(a), b.FD(), index(b)), 0)
 }
+
+// TestDemo shows the ladder: rungs that differ, each with its reason.
+func TestDemo(t *testing.T) {
+	p := newSimulated(t)
+	needESP(t, p)
+	out, code := p.xfrmctl(t, "-j", "demo", "--offload", p.dev)
+	var steps []struct{ What, Rung, NIC, Reason, Fix string }
+	if err := json.Unmarshal([]byte(out), &steps); err != nil || code != 0 || len(steps) < 8 {
+		t.Fatalf("exit code %d, %v: %s", code, err, out)
+	}
+	rungs := map[string]int{}
+	for _, s := range steps {
+		rungs[s.Rung]++
+		if s.Rung == "kernel" && (s.Reason == "" || s.Fix == "") {
+			t.Errorf("%s is in software and nothing says why: %+v", s.What, s)
+		}
+	}
+	if rungs["nic-crypto"] < 4 || rungs["kernel"] < 3 || steps[0].NIC != p.dev {
+		t.Errorf("rungs %v: %s", rungs, out)
+	}
+	if n := p.count(t); n != 0 {
+		t.Errorf("%d SAs are left", n)
+	}
+}
