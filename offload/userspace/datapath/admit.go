@@ -10,6 +10,7 @@ import (
 type checked struct {
 	key        flowKey
 	generation uint64
+	epoch      uint64
 	device     *Device
 	sas        [netlinkx.MaxTemplates]*sadb.SA
 	why        sadb.Counter
@@ -24,9 +25,11 @@ func (w *worker) admit(t *path, d *Device, pkt []byte, depth int) bool {
 		w.dropIn(1, sadb.InHdrError)
 		return false
 	}
-	if depth < netlinkx.MaxTemplates && w.isNested(&in.flows, pkt) {
-		w.openNested(pkt, depth)
-		return false
+	if depth < netlinkx.MaxTemplates {
+		if sa := w.nested(&in.flows, pkt); sa != nil {
+			w.openNested(sa, pkt, depth)
+			return false
+		}
 	}
 	if d == nil { // the kernel looks for policies of no interface, and finds none
 		w.dropIn(1, sadb.InNoPols)
@@ -44,8 +47,8 @@ func (w *worker) policy(t *path, d *Device, depth int) sadb.Counter {
 	in := &w.in
 	c := &in.checked
 	key := keyOfFlow(&in.flows)
-	generation := w.plane.db.Generation()
-	same := depth == 1 && c.valid && c.generation == generation && c.device == d && c.sas[0] == in.secpath[0] && c.key == key
+	generation, epoch := w.plane.db.Generation(), w.plane.epoch.Load() // before the device's if_id is looked at
+	same := depth == 1 && c.valid && c.generation == generation && c.epoch == epoch && c.device == d && c.sas[0] == in.secpath[0] && c.key == key
 	if same {
 		return c.why
 	}
@@ -54,7 +57,7 @@ func (w *worker) policy(t *path, d *Device, depth int) sadb.Counter {
 		in.flows.IfID = t.conf.IfID
 	}
 	why := w.plane.db.CheckInbound(&in.flows, in.secpath[:depth])
-	*c = checked{key: key, generation: generation, device: d, why: why, valid: depth == 1}
+	*c = checked{key: key, generation: generation, epoch: epoch, device: d, why: why, valid: depth == 1}
 	c.sas[0] = in.secpath[0]
 	return why
 }

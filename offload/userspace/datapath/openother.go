@@ -50,12 +50,6 @@ func (w *worker) merge(pkt []byte, d *Device) {
 	}
 }
 
-// isNested reports whether a packet that was opened is ESP again, for an SA
-// that we have.
-func (w *worker) isNested(f *flow.Flow, pkt []byte) bool {
-	return w.nested(f, pkt) != nil
-}
-
 // nested returns the SA of ESP in a packet, nil if it is anything else.
 func (w *worker) nested(f *flow.Flow, pkt []byte) *sadb.SA {
 	at := int(f.HeaderLen)
@@ -65,7 +59,7 @@ func (w *worker) nested(f *flow.Flow, pkt []byte) *sadb.SA {
 	if f.Proto == flow.ProtoUDP {
 		at += 8
 	}
-	if len(pkt) < at+8 {
+	if int(f.TotalLen) < at+8 {
 		return nil
 	}
 	spi := netlinkx.SPI(binary.BigEndian.Uint32(pkt[at:]))
@@ -82,11 +76,11 @@ func (w *worker) nested(f *flow.Flow, pkt []byte) *sadb.SA {
 	return sa
 }
 
-// openNested opens a packet that came out of depth SAs already. It lies where
-// it was opened, perhaps in the coalescer's reservation, which it leaves here.
-func (w *worker) openNested(pkt []byte, depth int) {
+// openNested opens a packet, of the flow in.flows, that came out of depth SAs
+// already and is for sa. It lies where it was opened, perhaps in the coalescer's
+// reservation, which it leaves here.
+func (w *worker) openNested(sa *sadb.SA, pkt []byte, depth int) {
 	in := &w.in
-	sa := w.nested(&in.flows, pkt)
 	f := in.flows
 	at := int(f.HeaderLen)
 	var kind netlinkx.EncapType

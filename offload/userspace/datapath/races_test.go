@@ -1,0 +1,61 @@
+package datapath
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/xfrmctl/xfrmctl/netlinkx"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/datapath/outer"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/flow"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb"
+)
+
+// TestNestedGone opens ESP in ESP while the inner SA comes and goes: whichever
+// moment it goes, the packet is dropped and counted.
+func TestNestedGone(t *testing.T) {
+	s := setup{mode: netlinkx.ModeTunnel}
+	_, b := newPair(t, s)
+	oa, ob := s.addresses()
+	ia, ib := s.inner()
+	esp := make([]byte, 60)
+	esp[2] = 0x10 // SPI 0x1000
+	pkt := ipPacket(oa, ob, flow.ProtoESP, esp, false)
+	c := s.sa(oa, ob, ia, ib, 0x1000)
+	done := make(chan struct{})
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		defer close(done)
+		for stop := time.Now().Add(300 * time.Millisecond); time.Now().Before(stop); {
+			if err := b.db.DeleteSA(sadb.Cause{}, &netlinkx.SAID{Dst: ob, SPI: 0x1000, Proto: netlinkx.ProtoESP}); err != nil {
+				t.Error(err)
+			}
+			if err := b.db.AddSA(sadb.Cause{}, &sadb.SARequest{SA: c}); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	defer wait.Wait()
+	w := b.plane.workers[0]
+	dst := [16]byte(outer.AddrOf(ob))
+	w.in.secpath[0] = b.db.Inbound(&dst, netlinkx.FamilyIPv4, 0x1000, 0)
+	path := b.plane.pathOf(w.in.secpath[0])
+	var n uint64
+	for ; ; n++ {
+		select {
+		case <-done:
+			var sum uint64
+			for _, v := range w.stats.Kernel {
+				sum += v
+			}
+			if sum != n {
+				t.Errorf("%d packets, %d drops", n, sum)
+			}
+			return
+		default:
+		}
+		if w.admit(path, b.device, pkt, 1) {
+			t.Fatal("let in")
+		}
+	}
+}
