@@ -25,8 +25,13 @@ type Grant struct {
 // numbers. A packet that was granted and is not sent leaves a gap, which is
 // harmless. Numbers never repeat.
 func (sa *SA) Reserve(n int, bytes uint64) Grant {
-	if sa.State() != Valid {
+	switch {
+	case sa.State() != Valid:
 		return Grant{Drop: OutStateInvalid}
+	case sa.counter == nil && sa.cipher.Counter(): // it may not send: its IVs are nobody's
+		return Grant{Drop: OutStateDirError}
+	case n <= 0: // a Grant without numbers always has a reason
+		return Grant{Drop: OutError}
 	}
 	n = min(n, maxReserve)
 	g := Grant{}

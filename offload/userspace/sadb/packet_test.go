@@ -54,6 +54,21 @@ func TestSequenceNumbersEnd(t *testing.T) {
 	}
 }
 
+// TestReserveGivesNoNumbers: without a counter there are no IVs for a
+// counter-mode key, and nothing is asked for nothing.
+func TestReserveGivesNoNumbers(t *testing.T) {
+	db, _ := newDB(t)
+	must(t, db.AddSA(Cause{}, testSA(1, func(s *netlinkx.SA) { s.Dir = netlinkx.DirIn; s.ReplayWindow = 32 })))
+	if g := theSA(db).Reserve(1, 100); g != (Grant{Drop: OutStateDirError}) {
+		t.Errorf("inbound SA: %+v", g)
+	}
+	db, _ = newDB(t)
+	must(t, db.AddSA(Cause{}, testSA(1)))
+	if g := theSA(db).Reserve(0, 0); g != (Grant{Drop: OutError}) {
+		t.Errorf("no packets: %+v", g)
+	}
+}
+
 func TestHeadroomIsToldOnce(t *testing.T) {
 	db, heard := newDB(t)
 	const threeQuarters = 3 << 30
