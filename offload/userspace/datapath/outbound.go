@@ -166,9 +166,11 @@ func (w *worker) countOut(t *taken, why Counter) {
 // other mostly.
 func (w *worker) routeFor(d *Device, f *flow.Flow, i int) *route {
 	o := &w.out
+	// Before anything that a change of them would change: what is decided in the
+	// middle of one must not pass for what comes of it.
+	generation, epoch := w.plane.db.Generation(), w.plane.epoch.Load()
 	f.IfID, f.IfIndex = d.ifID.Load(), d.config.UnderlayIndex
 	key := keyOfFlow(f)
-	generation, epoch := w.plane.db.Generation(), w.plane.epoch.Load()
 	last := &o.routes[burst] // of the batch before
 	if i > 0 && o.taken[i-1].route != nil {
 		last = o.taken[i-1].route
