@@ -48,6 +48,7 @@ type Device struct {
 	plane  *Plane
 	io     device
 	slot   uint32
+	number uint32          // of all devices that there were; fragments are told apart by it
 	each   []*deviceSource // by queue
 	ifID   atomic.Uint32
 	tun    *tun.Device // nil in tests
@@ -101,7 +102,8 @@ func (p *Plane) AddDevice(c DeviceConfig) (*Device, error) {
 	if err := p.devices.Load().admits(c); err != nil {
 		return nil, fmt.Errorf("add device %s: %w", c.Name, err)
 	}
-	d := &Device{config: c, plane: p}
+	p.made++
+	d := &Device{config: c, plane: p, number: p.made}
 	d.ifID.Store(c.IfID)
 	if err := p.config.create(d, len(p.workers)); err != nil {
 		return nil, err

@@ -84,6 +84,7 @@ func (w *worker) reassemble(t *taken) {
 	o := &w.out
 	w.stats.Own[OutPackets]++
 	t.drop = true
+	o.flows.IfIndex = t.route.device.number         // what came by another is another packet
 	whole, _ := o.frags.Add(t.pkt, &o.flows, w.now) // refusals are in its counters
 	w.countFragments()
 	if whole == nil {

@@ -61,6 +61,26 @@ func ipPacket(src, dst netip.Addr, proto byte, payload []byte, df bool) []byte {
 	return append(p, payload...)
 }
 
+// fragments cuts an IPv4 packet into pieces of n bytes.
+func fragments(whole []byte, n int) (parts [][]byte) {
+	body := whole[20:]
+	for off := 0; off < len(body); off += n {
+		end := min(off+n, len(body))
+		p := append(append([]byte(nil), whole[:20]...), body[off:end]...)
+		field := uint16(off / 8)
+		if end < len(body) {
+			field |= 0x2000
+		}
+		binary.BigEndian.PutUint16(p[2:], uint16(len(p)))
+		binary.BigEndian.PutUint16(p[4:], 77)
+		binary.BigEndian.PutUint16(p[6:], field)
+		clear(p[10:12])
+		binary.BigEndian.PutUint16(p[10:], ^segment.Sum(p[:20]))
+		parts = append(parts, p)
+	}
+	return parts
+}
+
 // plain puts an empty virtio header before a packet.
 func plain(p []byte) []byte { return append(make([]byte, segment.HeaderLen), p...) }
 

@@ -67,6 +67,7 @@ type Plane struct {
 	filteredUntil time.Duration
 
 	control sync.Mutex // devices come and go one after the other
+	made    uint32     // devices so far; guarded by control
 
 	// Guarded by sockets.mu.
 	uses       map[*sadb.SA][]outer.Key

@@ -59,3 +59,35 @@ func TestNestedGone(t *testing.T) {
 		}
 	}
 }
+
+// TestFragmentsOfTwoDevices: fragments that came by different devices are never
+// put together, whatever their headers say.
+func TestFragmentsOfTwoDevices(t *testing.T) {
+	s := setup{mode: netlinkx.ModeTransport}
+	a, b := newPair(t, s)
+	_, other := a.addDevice(t, DeviceConfig{Name: "test1", IfID: testIfID + 1})
+	src, dst := s.inner()
+	sa := s.sa(src, dst, src, dst, 0x3000)
+	sa.IfID = testIfID + 1
+	addSA(t, a, sa)
+	p := netlinkx.NewPolicy()
+	p.Dir, p.IfID = netlinkx.PolicyOut, testIfID+1
+	p.Selector = netlinkx.Selector{Family: netlinkx.FamilyIPv4, Src: host(src), Dst: host(dst)}
+	tm := netlinkx.NewTemplate()
+	tm.Src, tm.Dst, tm.Proto, tm.Mode, tm.ReqID, tm.Family = src, dst, netlinkx.ProtoESP, s.mode, 1, netlinkx.FamilyIPv4
+	p.Templates = []netlinkx.Template{tm}
+	if err := a.db.AddPolicy(sadb.Cause{}, p); err != nil {
+		t.Fatal(err)
+	}
+	parts := fragments(udpPacket(src, dst, 9, 2000, false), 1200)
+	a.queue.reads = [][]byte{plain(parts[0])}
+	other.reads = [][]byte{plain(parts[1])}
+	a.work()
+	if n := a.plane.Stats().Own[OutSent]; n != 0 {
+		t.Errorf("%d packets sent, made of what two devices gave", n)
+	}
+	if n := a.plane.Stats().Own[OutHeld]; n != 2 {
+		t.Errorf("%d fragments held, want 2", n)
+	}
+	check(t, a, b)
+}

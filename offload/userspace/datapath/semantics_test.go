@@ -1,11 +1,9 @@
 package datapath
 
 import (
-	"encoding/binary"
 	"net/netip"
 	"testing"
 
-	"github.com/xfrmctl/xfrmctl/gsogro/segment"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/datapath/outer"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/esp"
@@ -89,19 +87,7 @@ func TestFragments(t *testing.T) {
 		s := setup{mode: mode}
 		a, b := newPair(t, s)
 		src, dst := s.inner()
-		whole := udpPacket(src, dst, 9, 3000, false)
-		body := whole[20:]
-		for off := 0; off < len(body); off += 1200 {
-			end := min(off+1200, len(body))
-			p := ipPacket(src, dst, 17, body[off:end], false)
-			field := uint16(off / 8)
-			if end < len(body) {
-				field |= 0x2000
-			}
-			binary.BigEndian.PutUint16(p[4:], 77)
-			binary.BigEndian.PutUint16(p[6:], field)
-			clear(p[10:12])
-			binary.BigEndian.PutUint16(p[10:], ^segment.Sum(p[:20]))
+		for _, p := range fragments(udpPacket(src, dst, 9, 3000, false), 1200) {
 			a.queue.reads = append(a.queue.reads, plain(p))
 		}
 		// policies see fragments without ports, as the kernel's do
