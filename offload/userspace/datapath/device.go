@@ -99,6 +99,9 @@ func (d *Device) source(worker int) *deviceSource { return d.each[worker%len(d.e
 func (p *Plane) AddDevice(c DeviceConfig) (*Device, error) {
 	p.control.Lock()
 	defer p.control.Unlock()
+	if p.closed {
+		return nil, fmt.Errorf("add device %s: %w", c.Name, errClosed)
+	}
 	if err := p.devices.Load().admits(c); err != nil {
 		return nil, fmt.Errorf("add device %s: %w", c.Name, err)
 	}
@@ -219,6 +222,9 @@ func (p *Plane) removeDevice(d *Device) error {
 func (p *Plane) SetIfID(d *Device, ifID uint32) error {
 	p.control.Lock()
 	defer p.control.Unlock()
+	if p.closed {
+		return fmt.Errorf("change if_id of %s: %w", d.config.Name, errClosed)
+	}
 	other := p.devices.Load().byIfID[ifID]
 	if other == d {
 		return nil

@@ -68,6 +68,7 @@ type Plane struct {
 
 	control sync.Mutex // devices come and go one after the other
 	made    uint32     // devices so far; guarded by control
+	closed  bool       // guarded by control
 
 	// Guarded by sockets.mu.
 	uses       map[*sadb.SA][]outer.Key
@@ -79,6 +80,9 @@ type Plane struct {
 }
 
 type closer interface{ Close() error }
+
+// errClosed is the answer to who comes too late.
+var errClosed = errors.New("the engine is closed")
 
 // New prepares a Plane. SAChanged may be called from now on, packets pass after
 // Start. The packet sockets for plain ESP are opened here, in the network namespace
@@ -139,15 +143,23 @@ func (p *Plane) Start(db *sadb.DB) error {
 	}
 	p.startICMP()
 	for _, w := range p.workers {
-		go w.run()
+		w.start()
 	}
 	p.wait.Add(1)
 	go p.tend()
 	return nil
 }
 
-// Close ends the threads, then closes sockets and devices.
+// Close ends the threads, then closes sockets and devices, also after a Start
+// that failed. SAs may come and go meanwhile and afterwards; nothing is opened
+// for them any more.
 func (p *Plane) Close() error {
+	p.control.Lock()
+	defer p.control.Unlock()
+	if p.closed {
+		return nil
+	}
+	p.closed = true
 	close(p.ended)
 	var errs []error
 	for _, c := range p.icmp {
@@ -157,14 +169,11 @@ func (p *Plane) Close() error {
 	for _, w := range p.workers {
 		w.stop()
 	}
-	for _, set := range *p.sockets.sets.Load() {
-		p.closeSet(set)
+	p.closeSets()
+	for _, d := range p.Devices() {
+		errs = append(errs, d.io.close())
 	}
-	for _, d := range p.devices.Load().bySlot {
-		if d != nil {
-			errs = append(errs, d.io.close())
-		}
-	}
+	p.devices.Store(&deviceTable{byIfID: make(map[uint32]*Device)})
 	for _, w := range p.workers {
 		if w.direct != nil {
 			errs = append(errs, w.direct.Close())

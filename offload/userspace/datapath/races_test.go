@@ -1,6 +1,7 @@
 package datapath
 
 import (
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -90,4 +91,48 @@ func TestFragmentsOfTwoDevices(t *testing.T) {
 		t.Errorf("%d fragments held, want 2", n)
 	}
 	check(t, a, b)
+}
+
+// TestCloseUnstarted: a Plane whose Start failed, or was never called, can be
+// closed.
+func TestCloseUnstarted(t *testing.T) {
+	p := New(Config{Workers: 1, Off: Off{Direct: true}})
+	poll, err := newPoller() // as far as Start came
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.workers[0].poll = poll
+	ended := make(chan error)
+	go func() { ended <- p.Close() }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("Close hangs")
+	}
+}
+
+// TestChangesAfterClose: timers of the DB and clients may change SAs while the
+// Plane ends, and afterwards. Nothing is opened any more.
+func TestChangesAfterClose(t *testing.T) {
+	a, _ := newPair(t, tunnel)
+	if err := a.plane.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(a.sockets); n != 0 {
+		t.Errorf("%d sockets left", n)
+	}
+	oa, ob := tunnel.addresses()
+	addSA(t, a, tunnel.sa(oa, ob, oa, ob, 0x3000))
+	if n := len(a.sockets); n != 0 {
+		t.Errorf("%d sockets opened after Close", n)
+	}
+	if err := a.db.DeleteSA(sadb.Cause{}, &netlinkx.SAID{Dst: ob, SPI: 0x1000, Proto: netlinkx.ProtoESP}); err != nil {
+		t.Error(err)
+	}
+	if _, err := a.plane.AddDevice(DeviceConfig{Name: "late0", IfID: 99}); !errors.Is(err, errClosed) {
+		t.Errorf("AddDevice after Close: %v", err)
+	}
 }

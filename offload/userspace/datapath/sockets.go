@@ -42,8 +42,9 @@ func (s *socketSource) state() *sourceState { return &s.sourceState }
 // registry knows the open sockets. Packet threads read the map, which is
 // replaced as a whole.
 type registry struct {
-	mu   sync.Mutex
-	sets atomic.Pointer[map[outer.Key]*socketSet]
+	mu     sync.Mutex
+	closed bool // no more sockets; guarded by mu
+	sets   atomic.Pointer[map[outer.Key]*socketSet]
 }
 
 func (r *registry) find(k outer.Key) *socketSet { return (*r.sets.Load())[k] }
@@ -90,7 +91,7 @@ func (p *Plane) SAChanged(sa *sadb.SA, added bool) {
 		return
 	}
 	conf := sa.Conf()
-	if conf.Proto != netlinkx.ProtoESP {
+	if conf.Proto != netlinkx.ProtoESP || p.sockets.closed {
 		return
 	}
 	if conf.NATKeepalive != 0 {
@@ -197,4 +198,15 @@ func (p *Plane) closeSet(set *socketSet) {
 			_ = s.Close() // nothing was written that could be lost
 		})
 	}
+}
+
+// closeSets closes all sockets for good.
+func (p *Plane) closeSets() {
+	p.sockets.mu.Lock()
+	defer p.sockets.mu.Unlock()
+	for _, set := range *p.sockets.sets.Load() {
+		p.closeSet(set)
+	}
+	p.sockets.sets.Store(&map[outer.Key]*socketSet{})
+	p.sockets.closed = true
 }

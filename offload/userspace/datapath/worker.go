@@ -53,7 +53,8 @@ type worker struct {
 
 	mu       sync.Mutex
 	commands []func()
-	ended    bool
+	running  bool // there is, or was, a thread
+	ended    bool // it takes no more commands
 	done     chan struct{}
 }
 
@@ -63,6 +64,14 @@ func newWorker(p *Plane, id int) *worker {
 	w.out.init()
 	w.in.init(p.config)
 	return w
+}
+
+// start makes the thread. Its poller must be there.
+func (w *worker) start() {
+	w.mu.Lock()
+	w.running = true
+	w.mu.Unlock()
+	go w.run()
 }
 
 // run is the thread. It ends by stop.
@@ -170,17 +179,25 @@ func (w *worker) call(f func()) {
 	<-ran
 }
 
-// post runs f on the worker's thread, between batches, and does not wait.
+// post runs f on the worker's thread, between batches, and does not wait for
+// more than the thread's last commands. Without a thread, not yet or not any
+// more, it runs f at once.
 func (w *worker) post(f func()) {
 	w.mu.Lock()
-	if w.poll == nil || w.ended { // no thread uses the worker, not yet or not any more
+	if w.running && !w.ended {
+		w.commands = append(w.commands, f)
+		w.poll.wake()
 		w.mu.Unlock()
-		f()
 		return
 	}
-	w.commands = append(w.commands, f)
+	ended := w.ended
 	w.mu.Unlock()
-	w.poll.wake()
+	if ended {
+		<-w.done
+	}
+	w.mu.Lock() // in place of the thread: one after the other
+	defer w.mu.Unlock()
+	f()
 }
 
 // obey runs what call was asked for and reports whether stop was one of them.
@@ -195,17 +212,24 @@ func (w *worker) obey() bool {
 	return w.ended
 }
 
-// stop ends the thread and waits for it.
+// stop ends the thread, if there is one, and waits for it.
 func (w *worker) stop() {
-	if w.poll == nil {
-		return
+	w.mu.Lock()
+	running := w.running
+	w.mu.Unlock()
+	if running {
+		w.call(func() {
+			w.mu.Lock()
+			w.ended = true
+			w.mu.Unlock()
+		})
+		<-w.done
+		w.shown.set(&w.stats)
 	}
-	w.call(func() {
-		w.mu.Lock()
-		w.ended = true
-		w.mu.Unlock()
-	})
-	<-w.done
-	w.shown.set(&w.stats)
-	w.poll.close()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.poll != nil {
+		w.poll.close()
+		w.poll = nil
+	}
 }
