@@ -151,6 +151,9 @@ func (m *model) doAddress(s *Step) error {
 		gone := i.Addresses[at]
 		first := slices.IndexFunc(i.Addresses, func(p netip.Prefix) bool { return p.Masked() == gone.Masked() }) == at
 		i.Addresses = slices.DeleteFunc(i.Addresses, func(p netip.Prefix) bool { return p == gone || first && p.Masked() == gone.Masked() })
+		if len(i.Addresses) == 0 {
+			maps.DeleteFunc(m.routes, func(_ ID, r *Route) bool { return r.Dev == i.Name })
+		}
 		return nil
 	}
 	if at < 0 {
@@ -161,13 +164,10 @@ func (m *model) doAddress(s *Step) error {
 
 func (m *model) doRoute(s *Step) error {
 	if s.Verb == Delete {
-		if m.routes[s.ID] == nil {
-			return fmt.Errorf("%s: not there", s)
-		}
-		delete(m.routes, s.ID)
+		delete(m.routes, s.ID) // it may have gone with the last address
 		return nil
 	}
-	if s.Verb != Change && m.routes[s.ID] != nil {
+	if s.Verb == Create && m.routes[s.ID] != nil {
 		return fmt.Errorf("%s: exists", s)
 	}
 	if dev := m.ifaces[s.Route.Dev]; !s.Route.Guard() && (dev == nil || !dev.Up) {

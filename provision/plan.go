@@ -34,7 +34,8 @@ type Options struct {
 //
 // Errors are *RefusedError.
 func Plan(wanted, observed *State, owner *Owner, known *Ledger, opts Options) (*Result, error) {
-	p := &planner{w: index(wanted), o: index(observed), owner: owner, known: known, opts: opts}
+	p := &planner{w: index(wanted), o: index(observed), owner: owner, known: known, opts: opts,
+		displaced: map[string]bool{}, emptied: map[string]bool{}}
 	p.check()
 	p.displace()
 	p.interfaces()
@@ -63,12 +64,13 @@ const (
 	stDisplace
 	stInterface
 	stAddress
+	stAddressGone
+	stAddressLate
 	stUp
 	stRoute
 	stProtectLate // policies that protect and lose precedence
 	stOpen        // policies that let out: new ones, and those that gain precedence
 	stRouteGone
-	stAddressGone
 	stInterfaceGone
 	stPolicyGone
 	stOutboundGone
@@ -88,6 +90,8 @@ type planner struct {
 	left    []ID
 	// displaced are interfaces of ours that have to go before others can come.
 	displaced map[string]bool
+	// emptied are interfaces that lose their IPv4 routes with an address.
+	emptied map[string]bool
 }
 
 func (p *planner) add(at stage, s *Step) { p.steps[at] = append(p.steps[at], s) }

@@ -8,7 +8,6 @@ import (
 // displace finds interfaces of ours that have to go before others can come: the
 // kernel cannot change what is below an interface, and an if_id belongs to one.
 func (p *planner) displace() {
-	p.displaced = map[string]bool{}
 	wants := map[uint32]string{}
 	for _, want := range p.w.Interfaces {
 		wants[want.IfID] = want.Name
@@ -70,8 +69,17 @@ func (p *planner) interfaces() {
 // dropDisplaced deletes an interface behind guards for all that is routed to
 // it: the kernel deletes its routes with it.
 func (p *planner) dropDisplaced(got *Interface) {
+	p.guardWhile(got.Name, "while "+got.Name+" is replaced", func(*Route) bool { return true })
+	s := &Step{Verb: Delete, ID: interfaceID(got.Name), Interface: got, Why: "it cannot become what is wanted in place",
+		Loss: "all through it, until it is back: it is dropped, not sent in clear"}
+	p.add(stDisplace, s)
+}
+
+// guardWhile puts guards below the routes to a device that the kernel is going
+// to delete, and takes them away in the end.
+func (p *planner) guardWhile(dev, why string, goes func(*Route) bool) {
 	for _, r := range p.o.Routes {
-		if r.Dev != got.Name {
+		if r.Dev != dev || !goes(r) {
 			continue
 		}
 		g := &Route{Dst: r.Dst, Metric: GuardMetric}
@@ -80,13 +88,9 @@ func (p *planner) dropDisplaced(got *Interface) {
 		if p.o.routes[id] != nil || p.w.routes[id] != nil || slices.ContainsFunc(p.steps[stTempGuard], planned) {
 			continue
 		}
-		why := "while " + got.Name + " is replaced"
 		p.add(stTempGuard, &Step{Verb: Create, ID: id, Route: g, Why: why})
 		p.add(stGuardGone, &Step{Verb: Delete, ID: id, Route: g, Why: why})
 	}
-	s := &Step{Verb: Delete, ID: interfaceID(got.Name), Interface: got, Why: "it cannot become what is wanted in place",
-		Loss: "all through it, until it is back: it is dropped, not sent in clear"}
-	p.add(stDisplace, s)
 }
 
 func (p *planner) newInterface(want *Interface, verb Verb, at stage) {
@@ -128,35 +132,43 @@ func joinWords(a, b string) string {
 	return a + ", " + b
 }
 
-// addresses changes what an interface has. An IPv4 address takes the others of
-// its subnet along when it is deleted, unless it came after them (kernel:
-// __inet_del_ifa), so those are given again.
+// addresses changes what an interface has. Two of the kernel's ways need care.
+// An IPv4 address takes those of its subnet along that came after it (kernel:
+// __inet_del_ifa), so they are given again. And with its last IPv4 address a
+// device loses all IPv4 routes (kernel: fib_disable_ip), so new addresses come
+// first where they can, and else the routes are made again, above guards.
 func (p *planner) addresses(want, got *Interface) {
 	dev := want.Name
-	var gone []netip.Prefix
+	var gone []netip.Prefix // subnets
+	kept := slices.Clone(got.Addresses)
 	for _, a := range got.Addresses {
-		if slices.Contains(want.Addresses, a) {
+		if slices.Contains(want.Addresses, a) || !p.ours(addressID(dev, a)) {
 			continue
 		}
-		id := addressID(dev, a)
-		if !p.ours(id) {
+		sibling := a.Addr().Is4() && slices.ContainsFunc(want.Addresses, func(b netip.Prefix) bool { return b.Masked() == a.Masked() })
+		if !sibling && !p.opts.Prune {
+			p.left = append(p.left, addressID(dev, a))
 			continue
 		}
-		at := stAddressGone
-		if a.Addr().Is4() && slices.ContainsFunc(want.Addresses, func(b netip.Prefix) bool { return b.Masked() == a.Masked() }) {
-			at = stAddress
+		if a.Addr().Is4() {
 			gone = append(gone, a.Masked())
 		}
-		s := &Step{Verb: Delete, ID: id, Address: &Address{dev, a}}
-		if at == stAddressGone && !p.opts.Prune {
-			p.left = append(p.left, id)
-			continue
-		}
-		p.add(at, s)
+		p.add(stAddressGone, &Step{Verb: Delete, ID: addressID(dev, a), Address: &Address{dev, a}})
 	}
+	away := func(a netip.Prefix) bool { return a.Addr().Is4() && slices.Contains(gone, a.Masked()) }
 	for _, a := range want.Addresses {
-		if !slices.Contains(got.Addresses, a) || a.Addr().Is4() && slices.Contains(gone, a.Masked()) {
+		switch {
+		case away(a):
+			p.add(stAddressLate, &Step{Verb: Create, ID: addressID(dev, a), Address: &Address{dev, a}})
+		case !slices.Contains(got.Addresses, a):
 			p.addAddress(dev, a)
+			kept = append(kept, a)
 		}
+	}
+	if gone != nil && !slices.ContainsFunc(kept, func(a netip.Prefix) bool { return a.Addr().Is4() && !away(a) }) {
+		p.emptied[dev] = true
+		p.guardWhile(dev, "while "+dev+" has no IPv4 address", (*Route).is4)
 	}
 }
+
+func (r *Route) is4() bool { return r.Dst.Addr().Is4() }

@@ -15,8 +15,8 @@ func (p *planner) routes() {
 		case p.foreign(id):
 		case got.Dev != want.Dev:
 			p.add(stRoute, &Step{Verb: Change, ID: id, Route: want, WasRoute: got, Why: "dev"})
-		case p.displaced[want.Dev]:
-			p.add(stRoute, &Step{Verb: Replace, ID: id, Route: want, Why: "it went with its interface"})
+		case p.loses(got):
+			p.add(stRoute, &Step{Verb: Replace, ID: id, Route: want, Why: "the kernel deletes it with what it belongs to"})
 		}
 	}
 	for _, got := range p.o.Routes {
@@ -32,6 +32,11 @@ func (p *planner) routes() {
 	}
 }
 
+// loses reports whether the kernel may delete a route in the course of the plan.
+func (p *planner) loses(r *Route) bool {
+	return p.displaced[r.Dev] || p.emptied[r.Dev] && r.is4()
+}
+
 // guards removes guards of ours that guard nothing: no route of ours that stays
 // unwanted has their destination.
 func (p *planner) guards() {
@@ -41,7 +46,7 @@ func (p *planner) guards() {
 			continue
 		}
 		needed := slices.ContainsFunc(p.o.Routes, func(r *Route) bool {
-			return !r.Guard() && r.Dst == got.Dst && slices.Contains(p.left, routeID(r))
+			return !r.Guard() && r.Dst == got.Dst && !p.loses(r) && slices.Contains(p.left, routeID(r))
 		})
 		if needed {
 			p.left = append(p.left, id)

@@ -206,7 +206,7 @@ func (r *run) routeStep(ctx context.Context, s *Step) error {
 		}
 		return err
 	}
-	return r.s.routes.add(s.Route, index, s.Verb == Change)
+	return r.s.routes.add(s.Route, index, s.Verb == Change || s.Verb == Replace)
 }
 
 // device returns the ifindex of an XFRM interface.

@@ -137,6 +137,23 @@ func TestKeysChange(t *testing.T) {
 	}
 }
 
+// TestUserspaceNeedsInterfaces: without one the kernel would send in clear.
+func TestUserspaceNeedsInterfaces(t *testing.T) {
+	text := strings.Replace(good, "    interface: ipsec0\n    addresses:\n      east: [10.255.0.1/30]\n      west: [10.255.0.2/30]\n", "", 1)
+	d, err := Read("office.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := surroundings("boot-east")
+	if w, err := d.Resolve(context.Background(), "east", in); err != nil || len(w.State.Routes) != 0 || len(w.State.Policies) != 3 || w.State.SAs[0].IfID != 0 {
+		t.Errorf("for the kernel: %+v, %v", w.State, err)
+	}
+	in.Userspace = true
+	if _, err := d.Resolve(context.Background(), "east", in); err == nil || !strings.Contains(err.Error(), "office.yaml:7:5: tunnel main has no interface") {
+		t.Errorf("for the userspace engine: %v", err)
+	}
+}
+
 func TestJSON(t *testing.T) {
 	var v any
 	if err := yaml.Unmarshal([]byte(good), &v); err != nil {

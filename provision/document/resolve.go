@@ -116,6 +116,9 @@ func (e *end) resolve(ctx context.Context, s *provision.State) {
 	if e.t.EncapPort.Set && !e.in.Userspace {
 		e.d.r.fail(e.t.EncapPort.at, "the kernel receives ESP in UDP only while a process holds the port open for it, which xfrmctl does not; this needs the userspace engine")
 	}
+	if e.in.Userspace && !e.t.Interface.Set {
+		e.d.r.fail(e.t.at, "tunnel %s has no interface: the userspace engine protects only what is routed to one, and the kernel would send the rest in clear", e.t.Name.V)
+	}
 	inbound, outbound := e.sa(ctx, e.peer, e.self), e.sa(ctx, e.self, e.peer)
 	if inbound == nil || outbound == nil {
 		return
