@@ -41,8 +41,57 @@ func saDifferences(want, got *netlinkx.SA) (changeable, fixed []string) {
 	// difference that one could remove
 	note(&fixed, want.Dir != got.Dir && got.Dir != netlinkx.DirUnset, "dir")
 	note(&fixed, algorithms(want) != algorithms(got), "algorithms")
-	note(&fixed, (want.Offload == nil) != (got.Offload == nil), "offload")
+	note(&fixed, !sameOffload(want.Offload, got.Offload), "offload")
+	note(&fixed, selectorDiffers(&want.Selector, &got.Selector), "sel")
+	note(&fixed, want.PCPU != got.PCPU, "pcpu-num")
+	note(&fixed, want.MTimerThresh != got.MTimerThresh, "mapping-thresh")
+	note(&fixed, iptfsDiffers(&want.IPTFS, &got.IPTFS), "iptfs")
 	return changeable, fixed
+}
+
+// unplanned names what an SA has that no plan looks after: Plan refuses it
+// rather than to leave it to chance.
+func unplanned(sa *netlinkx.SA) (words []string) {
+	for word, has := range map[string]bool{
+		"comp": sa.Comp != nil, "coa": sa.CareOf.IsValid(), "ctx": sa.SecCtx != nil, "seq": sa.Seq != 0, "ltime": sa.SetUsage != nil,
+		"replay-oseq": sa.Replay != nil || sa.ReplayESN != nil, "replay-thresh": sa.ReplayThresh.Valid, "etimer-thresh": sa.ETimerThresh.Valid,
+	} {
+		if has {
+			words = append(words, word)
+		}
+	}
+	slices.Sort(words)
+	return words
+}
+
+func sameOffload(a, b *netlinkx.Offload) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.IfIndex == b.IfIndex && a.Flags&netlinkx.OffloadPacket == b.Flags&netlinkx.OffloadPacket
+}
+
+// selectorDiffers leaves out an empty selector, which the kernel completes.
+func selectorDiffers(want, got *netlinkx.Selector) bool {
+	if *want == (netlinkx.Selector{}) {
+		return got.Src.IsValid() && got.Src.Bits() > 0 || got.Dst.IsValid() && got.Dst.Bits() > 0 || got.Proto != 0 ||
+			got.SrcPort.Mask != 0 || got.DstPort.Mask != 0 || got.IfIndex != 0
+	}
+	w := *want
+	if w.Family == 0 {
+		w.Family = got.Family
+	}
+	return w != *got
+}
+
+// iptfsDiffers looks at what is wanted only: the kernel reports its defaults.
+func iptfsDiffers(want, got *netlinkx.IPTFS) bool {
+	return want.DropTime.Valid && want.DropTime != got.DropTime ||
+		want.ReorderWindow.Valid && want.ReorderWindow != got.ReorderWindow ||
+		want.DontFrag != got.DontFrag ||
+		want.InitDelay.Valid && want.InitDelay != got.InitDelay ||
+		want.MaxQSize.Valid && want.MaxQSize != got.MaxQSize ||
+		want.PktSize.Valid && want.PktSize != got.PktSize
 }
 
 func outMask(sa *netlinkx.SA) uint32 {
@@ -102,7 +151,8 @@ func policyDifferences(want, got *netlinkx.Policy) (words []string) {
 	note(want.Priority != got.Priority, "priority")
 	note(want.Flags != got.Flags, "flag")
 	note(want.Limits != got.Limits, "limit")
-	note((want.Offload == nil) != (got.Offload == nil), "offload")
+	note(want.Share != got.Share, "share")
+	note(!sameOffload(want.Offload, got.Offload), "offload")
 	same := slices.EqualFunc(want.Templates, got.Templates, func(a, b netlinkx.Template) bool {
 		return normalTemplate(a, want.Selector.Family) == normalTemplate(b, want.Selector.Family)
 	})

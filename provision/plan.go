@@ -2,6 +2,7 @@ package provision
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 )
@@ -175,8 +176,14 @@ func (p *planner) check() {
 		if !p.owner.ReqID.Has(sa.ReqID) || sa.ReqID == 0 {
 			p.refuse(saID(sa), "reqid is outside of the owner's range")
 		}
+		if words := unplanned(sa); words != nil {
+			p.refuse(saID(sa), strings.Join(words, ", ")+": not what this package looks after")
+		}
 	}
 	for _, pol := range p.w.Policies {
+		if pol.SecCtx != nil {
+			p.refuse(policyID(pol), "ctx: not what this package looks after")
+		}
 		for _, t := range pol.Templates {
 			if !p.owner.ReqID.Has(t.ReqID) {
 				p.refuse(policyID(pol), "reqid of a template is outside of the owner's range")

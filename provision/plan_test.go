@@ -12,7 +12,7 @@ import (
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 )
 
-var pairs = flag.Int("pairs", 200, "pairs of random states to plan between")
+var pairs = flag.Int("pairs", 60, "pairs of random states to plan between")
 
 var testOwner = Owner{Name: "test", ReqID: Range{200, 299}, IfID: Range{100, 199}}
 

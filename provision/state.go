@@ -74,6 +74,9 @@ func policyID(p *netlinkx.Policy) ID {
 	if s.IfIndex != 0 {
 		t += fmt.Sprintf(" dev if%d", s.IfIndex)
 	}
+	if s.User != 0 {
+		t += fmt.Sprintf(" uid %d", s.User)
+	}
 	return ID(t)
 }
 
