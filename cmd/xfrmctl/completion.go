@@ -144,7 +144,7 @@ func (e *env) candidates(words []string) []string {
 		}
 		return matching(objectNames(), last)
 	}
-	if len(rest) > 2 && rest[len(rest)-2] == "dev" {
+	if before := rest[max(len(rest)-2, 0)]; len(rest) > 2 && (before == "dev" || before == "--offload") {
 		return matching(deviceNames(), last)
 	}
 	if c := findCommand(rest[0]); c != nil && c.name == "iface" && len(rest) == 3 && rest[1] != "add" {

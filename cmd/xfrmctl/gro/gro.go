@@ -84,21 +84,31 @@ func IsExplain(word string) bool { return table().Is(word, "explain") }
 func ManSection() ipxfrm.ManSection { return table().ManSection("gro, gso") }
 
 // Complete returns what the last of the words after "gro" may become, nil for
-// anything.
-func Complete(words []string) []string {
+// anything; devices returns the names of devices.
+func Complete(words []string, devices func() []string) []string {
 	if len(words) <= 1 {
 		return table().Names()
 	}
-	if !table().Is(words[0], "set") || len(words) < 3 {
+	verb := func(name string) bool { return table().Is(words[0], name) }
+	switch {
+	case verb("snapshot") || len(words) == 2 && (verb("show") || verb("set") || verb("auto")):
+		return devices()
+	case verb("show"):
+		return []string{"recursive"}
+	case verb("auto") && len(words) == 3:
+		return []string{"run", "for"}
+	case verb("explain"):
+		return ipxfrm.Complete(append([]string{"state", "get"}, words[1:]...))
+	case !verb("set"):
 		return nil
 	}
 	if len(words)%2 == 0 { // the value of what is before
-		if _, number := settings()[words[len(words)-2]]; number {
+		if settings()[words[len(words)-2]] {
 			return nil
 		}
 		return []string{"on", "off"}
 	}
-	return slices.Concat(relevant(), gsogro.SizeNames(), gsogro.NAPINames())
+	return append(slices.Concat(relevant(), gsogro.SizeNames(), gsogro.NAPINames()), "recursive")
 }
 
 // Usage returns the words of all verbs.

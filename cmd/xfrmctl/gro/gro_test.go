@@ -54,6 +54,7 @@ func TestUnknownVerb(t *testing.T) {
 }
 
 func TestComplete(t *testing.T) {
+	devices := func() []string { return []string{"v7"} }
 	tests := []struct {
 		words string
 		has   string
@@ -61,16 +62,20 @@ func TestComplete(t *testing.T) {
 	}{
 		{"s", "snapshot", "on"},
 		{"set v0 rx", "rx-gro", "on"},
+		{"set v", "v7", "on"},
+		{"snapshot v6 v", "v7", "on"},
+		{"auto v0 r", "run", "v7"},
+		{"explain s", "src", "v7"},
 		{"set v0 rx-gro o", "on", "rx-gro"},
 		{"set v0 rx-gro on gso", "gso_max_size", "off"},
 	}
 	for _, tt := range tests {
-		got := Complete(strings.Fields(tt.words))
+		got := Complete(strings.Fields(tt.words), devices)
 		if !slices.Contains(got, tt.has) || slices.Contains(got, tt.lacks) {
 			t.Errorf("%q: %v, want %q in it and not %q", tt.words, got, tt.has, tt.lacks)
 		}
 	}
-	if got := Complete(strings.Fields("set v0 gso_max_size 1")); got != nil {
+	if got := Complete(strings.Fields("set v0 gso_max_size 1"), devices); got != nil {
 		t.Errorf("a number completes to %v", got)
 	}
 }

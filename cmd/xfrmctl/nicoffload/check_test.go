@@ -3,6 +3,7 @@ package nicoffload
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -208,5 +209,22 @@ func TestCheckPolicy(t *testing.T) {
 		if (err == nil) != (tt.rule == "") || err != nil && !strings.Contains(err.Error(), tt.rule) {
 			t.Errorf("%s on %s: %v, want rule %q", line, tt.driver, err, tt.rule)
 		}
+	}
+}
+
+func TestComplete(t *testing.T) {
+	devices := func() []string { return []string{"nic0"} }
+	for _, tt := range []struct{ words, has, lacks string }{
+		{"s", "selftest", "nic0"}, {"show n", "nic0", "show"}, {"drain n", "nic0", "save"}, {"drain nic0 s", "save", "nic0"},
+		{"explain n", "nic0", "show"}, {"explain s", "src", "show"}, {"verify src 192.0.2.1 d", "dst", "nic0"},
+		{"selftest n", "nic0", "to"}, {"selftest nic0 t", "to", "nic0"}, {"check state add s", "src", "nic0"},
+	} {
+		got := Complete(strings.Fields(tt.words), devices)
+		if !slices.Contains(got, tt.has) || slices.Contains(got, tt.lacks) {
+			t.Errorf("%q: %v, want %q in it and not %q", tt.words, got, tt.has, tt.lacks)
+		}
+	}
+	if got := Complete(strings.Fields("selftest nic0 to 1"), devices); got != nil {
+		t.Errorf("an address completes to %v", got)
 	}
 }

@@ -111,13 +111,26 @@ func open(env *Env, args []string) (*command, error) {
 	return &command{env: env, links: links, packs: env.packs, args: args, devices: map[string]*offload.Device{}}, nil
 }
 
-// Complete returns what the last of the words after "offload" may become.
-func Complete(words []string) []string {
-	switch {
-	case len(words) <= 1:
+// Complete returns what the last of the words after "offload" may become, nil
+// for anything; devices returns the names of devices.
+func Complete(words []string, devices func() []string) []string {
+	if len(words) <= 1 {
 		return table().Names()
-	case table().Is(words[0], "check"):
+	}
+	verb := func(name string) bool { return table().Is(words[0], name) }
+	switch {
+	case verb("check"):
 		return ipxfrm.Complete(words[1:])
+	case len(words) == 2 && verb("explain"):
+		return append(devices(), ipxfrm.Complete([]string{"state", "get", words[1]})...)
+	case verb("explain") || verb("verify"):
+		return ipxfrm.Complete(append([]string{"state", "get"}, words[1:]...))
+	case len(words) == 2 && (verb("show") || verb("drain") || verb("selftest")):
+		return devices()
+	case verb("selftest") && len(words)%2 == 1:
+		return []string{"to", "netns", "sizes", "report"}
+	case verb("drain") && len(words) == 3:
+		return []string{"save"}
 	}
 	return nil
 }
