@@ -179,9 +179,10 @@ func (sa *SA) CheckReplay(seq uint32) (seq64 uint64, why Counter) {
 
 // CheckBatch is CheckReplay for many packets under one lock: full gets the
 // whole numbers, verdicts a Counter for each of seqs. Limits in packets are
-// exact if the packets are committed and charged before the next call.
+// never exceeded if the packets are committed and charged before the next call.
+// Nothing is verified yet: only packets charged before make the SA expire.
 func (sa *SA) CheckBatch(seqs []uint32, full []uint64, verdicts []Counter) {
-	room, expired := sa.admit(len(seqs), 0)
+	room := sa.room()
 	sa.mu.Lock()
 	defer sa.mu.Unlock()
 	for i, s := range seqs {
@@ -190,13 +191,23 @@ func (sa *SA) CheckBatch(seqs []uint32, full []uint64, verdicts []Counter) {
 		switch {
 		case v != replay.OK:
 			verdicts[i] = sa.refusedReplay(v)
-		case expired && room == 0:
+		case room == 0:
 			verdicts[i] = InStateExpired
 		default:
 			verdicts[i] = CounterNone
 			room--
 		}
 	}
+}
+
+// room is how many received packets the limits let in, and the place where their
+// events come from.
+func (sa *SA) room() uint64 {
+	if _, expired := sa.admit(1, 0); expired {
+		return 0
+	}
+	used, limit := sa.packets.Load(), sa.conf.Load().Limits.HardPackets
+	return max(limit, used) - used
 }
 
 // CommitReplay records a packet that was verified, and charges it: bytes is

@@ -69,6 +69,38 @@ func TestReserveGivesNoNumbers(t *testing.T) {
 	}
 }
 
+// TestForgedPacketsUseUpNothing: a limit in packets is one of packets that were
+// verified, however many come at once that are not.
+func TestForgedPacketsUseUpNothing(t *testing.T) {
+	db, heard := newDB(t)
+	must(t, db.AddSA(Cause{}, testSA(1, func(s *netlinkx.SA) {
+		s.ReplayWindow, s.Limits.SoftPackets, s.Limits.HardPackets = 32, 5, 10
+	})))
+	heard.take()
+	sa := theSA(db)
+	forged := make([]uint32, 64)
+	for i := range forged {
+		forged[i] = uint32(i + 1)
+	}
+	sa.CheckBatch(forged, make([]uint64, 64), make([]Counter, 64))
+	if sa.State() != Valid || sa.dying.Load() {
+		t.Errorf("state %d, dying %v after packets that were not verified", sa.State(), sa.dying.Load())
+	}
+	for i := range uint32(10) {
+		full, why := sa.CheckReplay(i + 1)
+		if why != CounterNone {
+			t.Fatalf("packet %d: %s", i+1, why)
+		}
+		sa.CommitReplay(full, 100)
+	}
+	if !sa.dying.Load() {
+		t.Error("the soft limit was not told")
+	}
+	if _, why := sa.CheckReplay(11); why != InStateExpired || sa.State() != Expired {
+		t.Errorf("behind the limit: %q, state %d", why, sa.State())
+	}
+}
+
 func TestHeadroomIsToldOnce(t *testing.T) {
 	db, heard := newDB(t)
 	const threeQuarters = 3 << 30
