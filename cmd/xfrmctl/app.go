@@ -23,6 +23,8 @@ type command struct {
 	hidden  bool
 	exact   bool // no prefix of the name stands for it
 	grammar bool // its words are those of `ip xfrm`
+	// usageInMan: the man page has its help, because it has no grammar that would describe it.
+	usageInMan bool
 	// complete returns what the last of the words may become, nil for anything.
 	complete func(words []string) []string
 	// help returns the usage of its words.
@@ -43,19 +45,19 @@ func commands() []command {
 		{name: "offload", args: "COMMAND ARGS", usage: "where an SA's cryptography runs, and why: NIC, kernel or userspace",
 			complete: func(words []string) []string { return nicoffload.Complete(words, deviceNames) }, help: nicoffload.Usage, run: (*env).offload},
 		{name: "check", usage: "what this kernel and its devices can do for IPsec, and what to do about the rest",
-			help: nicoffload.CapabilitiesUsage, run: (*env).check},
+			usageInMan: true, help: nicoffload.CapabilitiesUsage, run: (*env).check},
 		{name: "gro", alias: "gso", args: "COMMAND ARGS", usage: "GRO, GSO and their like: show and set what decides the size of packets",
 			complete: func(words []string) []string { return gro.Complete(words, deviceNames) }, help: gro.Usage, run: (*env).gro},
 		{name: "esp", args: "[OPTIONS] | status | stats", usage: "the userspace ESP engine: run it, ask how it is",
-			complete: espComplete, help: espUsage, run: (*env).esp},
+			usageInMan: true, complete: espComplete, help: espUsage, run: (*env).esp},
 		{name: "demo", args: "[-j] [--engine ENGINE | --offload DEV]", usage: "show it at work in namespaces that are thrown away",
-			complete: func([]string) []string { return []string{"-j", "-p", "--engine", "--offload"} }, help: demoUsage, run: (*env).demo},
+			usageInMan: true, complete: func([]string) []string { return []string{"-j", "-p", "--engine", "--offload"} }, help: demoUsage, run: (*env).demo},
 		documentCommand("plan", "what apply would do: each step, in place or not, and the traffic that it loses"),
 		documentCommand("apply", "bring this machine to what a document says; twice is the same as once"),
 		documentCommand("diff", "what differs from a document; exit code 1 when anything does"),
 		documentCommand("delete", "remove all that apply made for a document"),
 		{name: "link-mtu", args: "{ DEV | BYTES } [WORDS]", usage: "the largest packet that fits through an SA", exact: true,
-			complete: apply.LinkComplete, help: apply.LinkUsage, run: (*env).linkMTU},
+			usageInMan: true, complete: apply.LinkComplete, help: apply.LinkUsage, run: (*env).linkMTU},
 		{name: "completion", args: "bash|zsh|fish", usage: "print a completion script",
 			complete: func([]string) []string { return []string{"bash", "zsh", "fish"} }, run: (*env).completion},
 		{name: "man", usage: "print the man page (roff)", run: (*env).man},

@@ -12,7 +12,7 @@ import (
 // documentCommand is a command that takes a document.
 func documentCommand(verb, usage string) command {
 	return command{
-		name: verb, args: "FILE --as NODE [OPTIONS]", usage: usage,
+		name: verb, args: "FILE --as NODE [OPTIONS]", usage: usage, usageInMan: true,
 		complete: func(words []string) []string {
 			if len(words) <= 1 {
 				return nil // a file

@@ -10,7 +10,8 @@ import (
 )
 
 // man prints the man page: options and objects from their tables, the words of
-// state, policy, monitor and iface from the grammars, the rest from mantext.go.
+// commands from their grammars, or else as their help prints them, the rest from
+// mantext.go.
 func (e *env) man([]string) error {
 	var b strings.Builder
 	b.WriteString(manHead)
@@ -32,6 +33,11 @@ func (e *env) man([]string) error {
 	}
 	for _, s := range append(append(ipxfrm.ManSections(), ifaceManSections()...), nicoffload.ManSection(), gro.ManSection()) {
 		writeSection(&b, &s)
+	}
+	for _, c := range commands() {
+		if c.usageInMan {
+			writeUsage(&b, c.name, c.help())
+		}
 	}
 	b.WriteString(manTail)
 	_, err := e.stdout.WriteString(b.String())
@@ -59,6 +65,20 @@ func writeSection(b *strings.Builder, s *ipxfrm.ManSection) {
 	for _, t := range s.Terms {
 		writeTerm(b, t.Term, t.Text)
 	}
+}
+
+// writeUsage writes the help of a command as it is.
+func writeUsage(b *strings.Builder, title, usage string) {
+	fmt.Fprintf(b, ".SH %s\n.nf\n", strings.ToUpper(roff(title)))
+	for line := range strings.Lines(usage) {
+		for _, lead := range []string{"Usage: ", "       "} {
+			if rest, ok := strings.CutPrefix(line, lead); ok && strings.HasPrefix(rest, "xfrmctl ") {
+				line = rest
+			}
+		}
+		b.WriteString(roff(line))
+	}
+	b.WriteString(".fi\n")
 }
 
 func writeTerm(b *strings.Builder, term, text string) {
