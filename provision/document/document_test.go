@@ -263,7 +263,7 @@ func FuzzRead(f *testing.F) {
 		if (d == nil) == (err == nil) {
 			t.Errorf("document %v, error %v", d, err)
 		}
-		if d == nil {
+		if d == nil || strings.Contains(text, "command:") { // which would run what the fuzzer makes up
 			return
 		}
 		for n := range d.Nodes {

@@ -99,6 +99,9 @@ func TestKill(t *testing.T) {
 		before := foreignText(t, e)
 		r := rand.New(rand.NewPCG(5, uint64(*kills)))
 		all := variants(userspace)
+		if testing.Short() {
+			*kills = min(*kills, 5)
+		}
 		killed, took := 0, 50*time.Millisecond
 		for n := range *kills {
 			text := strings.ReplaceAll(all[r.IntN(len(all))], "@EPOCH@", fmt.Sprint(n+1))
