@@ -214,6 +214,8 @@ func (w *worker) fit(s *deviceSource, t *taken, longest int) {
 		r.mtu = int(last.innerMTU.Load())
 	}
 	if longest <= r.mtu {
+		// what IPv6 guarantees passes, if need be in fragments
+		t.oversize = last.v6 && last.innerMTU.Load() <= pmtu.MinIPv6
 		return
 	}
 	if w.out.flows.Family == netlinkx.FamilyIPv4 && !w.out.flows.DF {

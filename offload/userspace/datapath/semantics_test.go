@@ -213,3 +213,26 @@ func TestLearn(t *testing.T) {
 	}
 	check(t, a, b)
 }
+
+// TestSmallestMTU: an inner packet of 1280 bytes must pass, also where the outer
+// one is too long for the link then: it may be fragmented.
+func TestSmallestMTU(t *testing.T) {
+	for _, udp := range []bool{false, true} {
+		s := setup{mode: netlinkx.ModeTunnel, inner6: true, outer6: true, udp: udp}
+		a, b := newPair(t, s)
+		a.plane.routeMTU = func(netip.Addr, uint32, uint32) int { return 1280 }
+		src, dst := s.inner()
+		a.db.FlushSAs(sadb.Cause{}, 0)
+		oa, ob := s.addresses()
+		addSA(t, a, s.sa(oa, ob, src, dst, 0x1000))
+		pkt := udpPacket(src, dst, 1, 1280-48, true)
+		a.queue.reads = [][]byte{plain(pkt)}
+		a.work()
+		b.work()
+		same(t, b.queue.packets(t), [][]byte{pkt})
+		if len(a.runs) != 1 || a.runs[0].DF {
+			t.Errorf("udp %v: %d runs sent, want one that may be fragmented", udp, len(a.runs))
+		}
+		check(t, a, b)
+	}
+}
