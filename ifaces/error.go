@@ -87,7 +87,7 @@ func hint(e *netlinkx.Error) string {
 	has := func(part string) bool { return strings.Contains(strings.ToLower(e.Text), part) }
 	switch {
 	case e.Errno == syscall.EOPNOTSUPP && has("device type"):
-		return "the kernel has no XFRM interfaces: load module xfrm_interface, or use a kernel with CONFIG_XFRM_INTERFACE"
+		return "the kernel has no XFRM interfaces: load module xfrm_interface, or use a kernel with CONFIG_XFRM_INTERFACE; or run the userspace engine: xfrmctl esp"
 	case e.Errno == syscall.EPERM:
 		return "this needs CAP_NET_ADMIN in the network namespace, and in the one that the interface was made in"
 	case e.Errno == syscall.EINVAL && has("if_id must be non zero"):

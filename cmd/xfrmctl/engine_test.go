@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/nlsock"
 )
 
@@ -93,5 +94,37 @@ func TestEngineChoiceIsMadeOnce(t *testing.T) {
 	e.probeKernel = func(subject) (bool, string) { n++; return true, "it can" }
 	if code := e.main([]string{"--socket", e.opts.socket, "-b", "-"}); code != 0 || n != 1 {
 		t.Errorf("exit code %d, the kernel was asked %d times: %s", code, n, errs.String())
+	}
+}
+
+// Where the kernel does no ESP, that is the hint, not one cipher that is missing.
+func TestHintWithoutESP(t *testing.T) {
+	const add = "state add src 192.0.2.1 dst 192.0.2.2 proto esp spi 0x100 replay-window 32 aead rfc4106(gcm(aes)) env:KEY 128"
+	for _, tt := range []struct {
+		name  string
+		able  bool
+		errno syscall.Errno
+		want  bool
+	}{
+		{"no ESP, no cipher", false, syscall.ENOSYS, true},
+		{"no ESP", false, syscall.EPROTONOSUPPORT, true},
+		{"ESP without this cipher", true, syscall.ENOSYS, false},
+		{"another refusal", false, syscall.EEXIST, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			k := newFakeKernel()
+			k.refuse = func(netlinkx.MsgType) (syscall.Errno, string) { return tt.errno, "" }
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			var out, errs bytes.Buffer
+			e := testEnv(ctx, k, strings.NewReader(""), &out, &errs)
+			e.probeKernel = func(subject) (bool, string) { return tt.able, "" }
+			if code := e.main(strings.Fields(add)); code != exitKernel {
+				t.Errorf("exit code %d", code)
+			}
+			if got := strings.Contains(errs.String(), "run the userspace engine: xfrmctl esp"); got != tt.want {
+				t.Errorf("stderr %q, names the engine: %v, want %v", errs.String(), got, tt.want)
+			}
+		})
 	}
 }

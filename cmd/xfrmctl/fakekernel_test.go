@@ -170,6 +170,7 @@ func testEnv(ctx context.Context, k *fakeKernel, stdin io.Reader, stdout, stderr
 		return netlinkx.NewMonitor(cfg)
 	}
 	e.socketDir = "no such directory" // whatever runs on this machine
+	e.probeKernel = func(subject) (bool, string) { return true, "it can" }
 	e.devices.open = func() (linkConn, error) { return &fakeLinks{}, nil }
 	return e
 }

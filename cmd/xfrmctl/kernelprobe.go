@@ -9,6 +9,7 @@ import (
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/ipxfrm"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 )
 
@@ -26,6 +27,24 @@ func (e *env) kernelCan(s subject) (bool, string) {
 		return can, why // an interface without ESP carries nothing
 	}
 	return e.kernelHasInterfaces()
+}
+
+// withoutESP gives the refusal of an ESP SA another hint when the kernel does no
+// ESP at all: it looks for the cipher first, and then no cipher is there either
+// (ESP is what selects them), so that its own words lead nowhere.
+func (e *env) withoutESP(cmd *ipxfrm.Command, err error) error {
+	var kernel *netlinkx.Error
+	if cmd.SA == nil || cmd.SA.Proto != netlinkx.ProtoESP || !errors.As(err, &kernel) ||
+		!errors.Is(kernel.Errno, syscall.ENOSYS) && !errors.Is(kernel.Errno, syscall.EPROTONOSUPPORT) {
+		return err
+	}
+	if by, _ := e.engineFor(aboutIPsec); by == nil || by.path != "" {
+		return err
+	}
+	if can, _ := e.kernelCan(aboutIPsec); !can {
+		kernel.Hint = "this kernel does no ESP, whatever the algorithm: load module esp4 or esp6, or run the userspace engine: xfrmctl esp"
+	}
+	return err
 }
 
 // kernelHasESP sends SAs that ESP refuses for their encapsulation. The kernel

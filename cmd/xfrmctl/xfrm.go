@@ -111,7 +111,7 @@ func (e *env) execute(cmd *ipxfrm.Command) error {
 			return err
 		}
 		if err := c.Do(e.ctx, r); err != nil {
-			return e.offloadRefusal(cmd, err)
+			return e.withoutESP(cmd, e.offloadRefusal(cmd, err))
 		}
 		e.readBack(c, cmd)
 		return nil
