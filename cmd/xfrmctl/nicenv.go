@@ -8,6 +8,7 @@ import (
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/nicoffload"
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/verbs"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
+	"github.com/xfrmctl/xfrmctl/offload"
 )
 
 // nicEnv is what package nicoffload needs of a run, the same for all lines of a
@@ -58,9 +59,9 @@ func nicError(err error) error {
 // placeSA adds an SA with a wish for offload, and says in one line why it is
 // not where it was wished.
 func (e *env) placeSA(cmd *ipxfrm.Command) error {
-	p, err := nicoffload.Add(e.nicEnv(), cmd)
+	p, err := e.place(cmd)
 	if err != nil {
-		return nicError(err)
+		return err
 	}
 	if p.Reason != "" {
 		e.warnf("offload: %s: %s: %s (%s)", p.SA, p.Where(), p.Reason, p.Fix)
@@ -73,6 +74,33 @@ func (e *env) placeSA(cmd *ipxfrm.Command) error {
 		return err
 	}
 	return nil
+}
+
+// place adds the SA on the rung that it can have. Where the userspace engine does
+// the work there is no other one.
+func (e *env) place(cmd *ipxfrm.Command) (*nicoffload.Placement, error) {
+	by, err := e.engineFor(aboutIPsec)
+	if err != nil {
+		return nil, err
+	}
+	if by.path == "" {
+		p, err := nicoffload.Add(e.nicEnv(), cmd)
+		return p, nicError(err)
+	}
+	p := &nicoffload.Placement{
+		SA: cmd.SA.String(), Dir: cmd.SA.Dir.String(), Wish: string(cmd.Wish), Rung: offload.RungUserspace,
+		Reason: by.why, Fix: "NICs work for the kernel alone: xfrmctl check tells what that lacks",
+	}
+	if cmd.Wish == ipxfrm.OffloadRequire {
+		return nil, &exitError{code: exitCheck, msg: fmt.Sprintf("%s is not added: the userspace engine does the work: %s", p.SA, p.Reason), hint: p.Fix}
+	}
+	c, err := e.connection()
+	if err != nil {
+		return nil, err
+	}
+	sa := *cmd.SA
+	sa.Offload = nil
+	return p, c.AddSA(e.ctx, &sa)
 }
 
 // offloadRefusal puts what is known of the device's driver in the place of the

@@ -73,3 +73,42 @@ func checkRefusal(t *testing.T, object string, errno syscall.Errno, text string)
 		t.Errorf("%q: cause %q, fix %q", text, cause, fix)
 	}
 }
+
+// A wish for offload is no reason to go past the engine that does the work.
+func TestWishWhereTheEngineDoesTheWork(t *testing.T) {
+	const add = "state add src 192.0.2.1 dst 192.0.2.2 proto esp spi 0x100 mode tunnel aead rfc4106(gcm(aes)) env:KEY 128 offload "
+	for _, tt := range []struct {
+		words        string
+		code         int
+		added        int
+		stdout, said string
+	}{
+		{"auto dir out", 0, 1, `"rung":"userspace"`, "in the userspace engine: no ESP"},
+		{"prefer dev if9 dir out", 0, 1, `"rung":"userspace"`, "in the userspace engine: no ESP"},
+		{"require dev if9 dir out", exitCheck, 0, "", "is not added: the userspace engine does the work: no ESP\nhint: "},
+	} {
+		t.Run(tt.words, func(t *testing.T) {
+			k := newFakeKernel()
+			var out, errs bytes.Buffer
+			e := testEnv(t.Context(), k, strings.NewReader(""), &out, &errs)
+			e.probeKernel = func(subject) (bool, string) { return false, "no ESP" }
+			e.dial = func(cfg *netlinkx.Config) (*netlinkx.Conn, error) {
+				if cfg.Dial == nil {
+					t.Error("the kernel is asked")
+				}
+				cfg.Dial = k.Dial // k is the engine
+				return netlinkx.Dial(cfg)
+			}
+			words := append([]string{"-j", "--socket", refusingEngine(t)}, strings.Fields(add+tt.words)...)
+			if code := e.main(words); code != tt.code {
+				t.Errorf("exit code %d, want %d", code, tt.code)
+			}
+			if len(k.sas) != tt.added || tt.added == 1 && k.sas[0].Offload != nil {
+				t.Errorf("the engine has %v", k.sas)
+			}
+			if !strings.Contains(out.String(), tt.stdout) || !strings.Contains(errs.String(), tt.said) {
+				t.Errorf("stdout %q, stderr %q", out.String(), errs.String())
+			}
+		})
+	}
+}

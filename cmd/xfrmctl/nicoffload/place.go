@@ -26,8 +26,11 @@ type Placement struct {
 
 // Where says in words where the SA is.
 func (p *Placement) Where() string {
-	if p.Rung == offload.RungSoftware {
+	switch p.Rung {
+	case offload.RungSoftware:
 		return "in software"
+	case offload.RungUserspace:
+		return "in the userspace engine"
 	}
 	return fmt.Sprintf("%s on %s", p.Rung, p.NIC)
 }
