@@ -174,7 +174,8 @@ func (db *DB) change(sa, wanted *SA, r *SARequest) *Refusal {
 
 // reconfigure puts another configuration in place.
 func (db *DB) reconfigure(sa *SA, c *netlinkx.SA) {
-	if db.cfg.SAChanged != nil {
+	tell := db.cfg.SAChanged != nil && !sameWay(sa.conf.Load(), c)
+	if tell {
 		db.cfg.SAChanged(sa, false)
 	}
 	old, next := sa.want, sa.want
@@ -185,8 +186,17 @@ func (db *DB) reconfigure(sa *SA, c *netlinkx.SA) {
 	}
 	sa.want = next
 	sa.conf.Store(c)
-	if db.cfg.SAChanged != nil {
+	if tell {
 		db.cfg.SAChanged(sa, true)
 	}
 	db.changed()
+}
+
+// sameWay reports whether packets of both use the same sockets: then these
+// stay open, with what waits in them.
+func sameWay(a, b *netlinkx.SA) bool {
+	if a.IfID != b.IfID || a.OutputMark != b.OutputMark || (a.Encap == nil) != (b.Encap == nil) {
+		return false
+	}
+	return a.Encap == nil || *a.Encap == *b.Encap
 }

@@ -26,7 +26,8 @@ type Config struct {
 	Key func(algorithm string, key netlinkx.Key) (IVCounter, error)
 	// SAChanged is called under the DB's lock whenever an SA that can carry
 	// packets appears (added true) or is gone, for those who open sockets for
-	// encapsulations. An update is a removal and an addition. Nil: nobody.
+	// encapsulations. An update of what they depend on (encapsulation, output
+	// mark, if_id) is a removal and an addition. Nil: nobody.
 	SAChanged func(sa *SA, added bool)
 	// SourceAddr chooses the local address for a template that has none; ok
 	// is false without a route. Nil: never ok.

@@ -126,8 +126,8 @@ func (db *DB) migrateSAs(m *netlinkx.Migrate) (olds []*SA, err *Refusal) {
 	for i := range m.Entries {
 		e := &m.Entries[i]
 		sa := db.entrySA(e, m.Policy.IfID)
-		if sa == nil {
-			continue
+		if sa == nil || slices.ContainsFunc(moves, func(m pair) bool { return m.old == sa }) {
+			continue // one counter is for one SA: it moves to where the first entry says
 		}
 		c := *sa.conf.Load()
 		c.Dst, c.Src, c.Family = e.NewDst, e.NewSrc, familyOr(e.NewFamily, e.NewDst)

@@ -55,6 +55,23 @@ func TestMigrate(t *testing.T) {
 	}
 }
 
+// TestMigrateTwice: two entries that fit one SA move it once, for there is one
+// use of its counter.
+func TestMigrateTwice(t *testing.T) {
+	db, _ := newDB(t)
+	must(t, db.AddSA(Cause{}, testSA(1, func(s *netlinkx.SA) { s.ReqID = 1 })))
+	must(t, db.AddPolicy(Cause{}, testPolicy(netlinkx.PolicyOut, func(p *netlinkx.Policy) { p.Templates[0].ReqID = 1 })))
+	any, named := moveTo("192.0.2.50"), moveTo("192.0.2.60")
+	named.ReqID = 1
+	must(t, db.Migrate(Cause{}, migration(any, named)))
+	if n := db.SADInfo().Count; n != 1 {
+		t.Errorf("%d SAs, want 1", n)
+	}
+	if r := theSA(db).Report(); r.Src != addr("192.0.2.50") {
+		t.Errorf("moved to %s", r.Src)
+	}
+}
+
 func TestMigrateRefusals(t *testing.T) {
 	db, _ := newDB(t)
 	move := moveTo("192.0.2.50")

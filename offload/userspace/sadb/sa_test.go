@@ -105,6 +105,27 @@ func TestIdentity(t *testing.T) {
 	must(t, db.AddSA(Cause{}, testSA(1, func(sa *netlinkx.SA) { sa.Dst = addr("192.0.2.3") })))
 }
 
+// TestUpdateKeepsSockets: those who open sockets hear of an update that matters
+// to them, and of no other.
+func TestUpdateKeepsSockets(t *testing.T) {
+	var heard []bool
+	db, _ := newDB(t, func(c *Config) { c.SAChanged = func(_ *SA, added bool) { heard = append(heard, added) } })
+	udp := func(port uint16) func(*netlinkx.SA) {
+		return func(sa *netlinkx.SA) {
+			sa.Encap = &netlinkx.Encap{Type: netlinkx.EncapESPinUDP, SrcPort: port, DstPort: 4500}
+		}
+	}
+	must(t, db.AddSA(Cause{}, testSA(1, udp(4500))))
+	must(t, db.UpdateSA(Cause{}, testSA(1, udp(4500), func(sa *netlinkx.SA) { sa.Limits.HardPackets = 9 })))
+	if len(heard) != 1 {
+		t.Errorf("new limits: told %v, want the addition only", heard)
+	}
+	must(t, db.UpdateSA(Cause{}, testSA(1, udp(4501))))
+	if len(heard) != 3 {
+		t.Errorf("another port: told %v", heard)
+	}
+}
+
 func TestUpdateOfAnInstalledSA(t *testing.T) {
 	encap := func(port uint16) *netlinkx.Encap {
 		return &netlinkx.Encap{Type: netlinkx.EncapESPinUDP, SrcPort: port, DstPort: 4500}
