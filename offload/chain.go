@@ -41,7 +41,7 @@ func deviceLink(n *NIC) Link {
 	if n.Driver == "" {
 		driver = "no driver"
 	}
-	l := Link{Part: "device", OK: n.HW, Why: fmt.Sprintf("%s (%s): esp-hw-offload is %s", n.Name, driver, n.HWState)}
+	l := Link{Part: "device", OK: n.HW, Why: fmt.Sprintf("%s (%s): esp-hw-offload is %s%s", n.Name, driver, n.HWState, n.Eswitch)}
 	if n.HW && n.Blocked != "" {
 		return Link{Part: "device", Why: n.Blocked, Fix: "route the packets of the SA through " + n.Name + " itself"}
 	}

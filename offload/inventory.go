@@ -69,7 +69,7 @@ func driverOf(c *gsogro.Conn, l *gsogro.Link) (string, error) {
 }
 
 func newNIC(stack []*gsogro.Layer, at *gsogro.Layer, driver string, f gsogro.FeatureSet) *NIC {
-	n := &NIC{Name: at.Link.Name, Driver: driver, Slot: at.Link.Slot, HWState: "unknown to this kernel"}
+	n := &NIC{Name: at.Link.Name, Driver: driver, Bus: at.Link.Bus, Slot: at.Link.Slot, HWState: "unknown to this kernel"}
 	if hw, ok := f[gsogro.ESPHW]; ok {
 		n.HW = hw.Active || !hw.Fixed
 		n.HWState = hw.String()

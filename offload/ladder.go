@@ -45,7 +45,10 @@ type NIC struct {
 	// Blocked says what above it keeps SAs from it: of all stacked devices, bonds
 	// alone pass them on.
 	Blocked string `json:"blocked,omitempty"`
-	HWState string `json:"esp_hw_state"` // "on", "off", "off [fixed]" …
+	HWState string `json:"esp_hw_state"`  // "on", "off", "off [fixed]" …
+	Bus     string `json:"bus,omitempty"` // "pci"
+	// Eswitch is what devlink tells of it, nil nothing. Inventory does not ask.
+	Eswitch *Eswitch `json:"eswitch,omitempty"`
 }
 
 // Decision is the rung of one SA in one direction, and the way to it.
@@ -114,6 +117,9 @@ func rungOf(t Type) Rung {
 // nic goes through the chain for one type of offload.
 func (d *Decision) nic(q *Question, k *Kernel, packs map[string]*Pack, t Type) bool {
 	r, f := rungOf(t), SAFacts(q.SA, t, q.Dir)
+	if q.NIC != nil {
+		q.NIC.Eswitch.add(f)
+	}
 	add := func(l Link) bool {
 		l.Rung = r
 		d.Chain = append(d.Chain, l)

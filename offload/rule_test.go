@@ -132,6 +132,7 @@ func violate(f Facts, c Condition) {
 func TestFactsAreKnown(t *testing.T) {
 	known := SAFacts(plainSA(), Crypto, netlinkx.DirOut)
 	maps.Copy(known, PolicyFacts(plainPolicy()))
+	(&Eswitch{"legacy", "none", "dmfs"}).add(known)
 	values := map[string][]string{
 		FactType: {"crypto", "packet"}, FactDir: {"in", "out", "fwd"}, FactMode: {"transport", "tunnel", "beet", "iptfs"},
 		FactESN: {"yes", "no"}, FactEncap: {"none", "udp", "tcp"}, FactSelAddr: {"any", "given"}, FactProto: {"esp", "ah", "comp"},

@@ -176,3 +176,13 @@ func TestCheckAsksNobody(t *testing.T) {
 		t.Errorf("check made %d SAs", n)
 	}
 }
+
+// TestExplainTellsTheEswitch: what devlink knows is in the chain.
+func TestExplainTellsTheEswitch(t *testing.T) {
+	p := newSimulated(t)
+	needESP(t, p)
+	out, code := p.xfrmctl(t, "offload", "explain", p.dev)
+	if code != 0 || !strings.Contains(out, "esp-hw-offload is on, eswitch legacy") {
+		t.Errorf("exit code %d: %s", code, out)
+	}
+}

@@ -97,13 +97,15 @@ var alsoBroken = map[string][]string{
 
 // unreachable says why no words make an SA for a rule.
 var unreachable = map[string]string{
-	"mlx5.comp":     "IPComp is no ESP: the core refuses it first",
-	"ixgbe.comp":    "IPComp is no ESP: the core refuses it first",
-	"ixgbevf.comp":  "IPComp is no ESP: the core refuses it first",
-	"ixgbe.proto":   "the core refuses what is no ESP first",
-	"ixgbevf.proto": "the core refuses what is no ESP first",
-	"ixgbe.type":    "the driver is known to do no packet offload: that link of the chain fails first",
-	"ixgbevf.type":  "the driver is known to do no packet offload: that link of the chain fails first",
+	"mlx5.steering":      "it is about the device's eswitch (see package offload's TestEswitchDecides)",
+	"mlx5.eswitch-encap": "it is about the device's eswitch",
+	"mlx5.comp":          "IPComp is no ESP: the core refuses it first",
+	"ixgbe.comp":         "IPComp is no ESP: the core refuses it first",
+	"ixgbevf.comp":       "IPComp is no ESP: the core refuses it first",
+	"ixgbe.proto":        "the core refuses what is no ESP first",
+	"ixgbevf.proto":      "the core refuses what is no ESP first",
+	"ixgbe.type":         "the driver is known to do no packet offload: that link of the chain fails first",
+	"ixgbevf.type":       "the driver is known to do no packet offload: that link of the chain fails first",
 }
 
 func TestCheckNamesTheRule(t *testing.T) {

@@ -163,6 +163,14 @@ func (c *command) nic(device string) (*offload.NIC, string, error) {
 			return nil, "", err
 		}
 		c.devices[device] = found[0]
+		for _, n := range found[0].NICs {
+			if !n.HW || n.Slot == "" {
+				continue
+			}
+			if n.Eswitch, err = offload.ReadEswitch(c.env.Ctx, c.env.NetNS, n.Bus, n.Slot); err != nil {
+				return nil, "", err
+			}
+		}
 	}
 	nics := c.devices[device].NICs
 	for _, n := range nics {
