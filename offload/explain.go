@@ -28,18 +28,30 @@ func Explain(packs map[string]*Pack, driver string, errno syscall.Errno, text st
 		}
 	}
 	name := errnoName(errno)
-	for _, match := range []func(*Pack, string, string) (Explanation, bool){(*Pack).explain, (*Pack).explainLoosely} {
+	type match = func(*Pack, string, string) (Explanation, bool)
+	tries := []struct {
+		match match
+		text  string
+	}{{(*Pack).explain, text}, {(*Pack).explainLoosely, text}}
+	if sameText(saysNothing, text) { // up to 6.1 of all drivers: the errno says more
+		tries = slices.Insert(tries, 1, tries[0])
+		tries[1].text = ""
+	}
+	for _, try := range tries {
 		for _, p := range order {
 			if p == nil {
 				continue
 			}
-			if x, ok := match(p, name, text); ok {
+			if x, ok := try.match(p, name, try.text); ok {
 				return x, true
 			}
 		}
 	}
 	return Explanation{}, false
 }
+
+// saysNothing is the core's text when a driver gave none.
+const saysNothing = "Device failed to offload this"
 
 func sortedDrivers(packs map[string]*Pack) []string {
 	var names []string

@@ -52,6 +52,9 @@ func TestRefusals(t *testing.T) {
 	for i, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			words := strings.ReplaceAll(tt.words, "DEV", p.dev)
+			if strings.Contains(words, "if_id") && p.takes(t, words) {
+				t.Skip("needs a kernel that refuses inbound SAs with an if_id (Linux 6.16)")
+			}
 			before := p.count(t)
 			out, code := p.add(t, 0x2000+2*i, strings.Replace(words, "WISH", "require", 1))
 			if code == 0 || !strings.Contains(out, tt.says) || !strings.Contains(out, tt.hint) {
@@ -76,6 +79,24 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// takes asks the kernel itself, in ip's words, and reports whether the device
+// carries the SA then. With a kernel that does, require must succeed.
+func (p *place) takes(t *testing.T, words string) bool {
+	t.Helper()
+	if out, code := p.add(t, 0x2fff, strings.Replace(words, "offload WISH", "offload", 1)); code != 0 {
+		if !strings.Contains(out, "if_id is not supported") {
+			t.Errorf("exit code %d: %s", code, out)
+		}
+		return false
+	}
+	p.MustRun(t, sandbox.IP(), strings.Fields("xfrm state delete src 192.0.2.1 dst 192.0.2.2 proto esp spi 0x2fff")...)
+	out, code := p.add(t, 0x2fff, strings.Replace(words, "WISH", "require", 1))
+	if code != 0 || parse(t, out).Rung != "nic-crypto" {
+		t.Errorf("the kernel takes the SA, require does not: exit code %d: %s", code, out)
+	}
+	return true
+}
+
 func TestSlotsExhausted(t *testing.T) {
 	p := newSimulated(t)
 	needESP(t, p)
@@ -86,7 +107,7 @@ func TestSlotsExhausted(t *testing.T) {
 		}
 	}
 	out, code := p.add(t, 0x4000, key+" 128 offload require dev "+p.dev+" dir out")
-	if code == 0 || !strings.Contains(out, "No space for SA") || !strings.Contains(out, "delete SAs") {
+	if code == 0 || !strings.Contains(out, "delete SAs") {
 		t.Errorf("require: exit code %d: %s", code, out)
 	}
 	if n := p.count(t); n != slots {
@@ -182,7 +203,7 @@ func TestExplainTellsTheEswitch(t *testing.T) {
 	p := newSimulated(t)
 	needESP(t, p)
 	out, code := p.xfrmctl(t, "offload", "explain", p.dev)
-	if code != 0 || !strings.Contains(out, "esp-hw-offload is on, eswitch legacy") {
+	if code != 0 || !strings.Contains(out, ": esp-hw-offload is on") || !strings.Contains(out, ", eswitch legacy") {
 		t.Errorf("exit code %d: %s", code, out)
 	}
 }
