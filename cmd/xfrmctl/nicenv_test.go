@@ -112,3 +112,21 @@ func TestWishWhereTheEngineDoesTheWork(t *testing.T) {
 		})
 	}
 }
+
+// An SA that the kernel does not have may be the engine's.
+func TestExplainNamesTheEngine(t *testing.T) {
+	for _, running := range []bool{true, false} {
+		var out, errs bytes.Buffer
+		e := testEnv(t.Context(), newFakeKernel(), strings.NewReader(""), &out, &errs)
+		words := strings.Fields("gso explain dst 192.0.2.2 proto esp spi 0x100")
+		if running {
+			words = append([]string{"--socket", refusingEngine(t)}, words...)
+		}
+		if code := e.main(words); code != exitKernel {
+			t.Errorf("exit code %d: %s", code, errs.String())
+		}
+		if got := strings.Contains(errs.String(), "an SA of the userspace engine is on no NIC"); got != running {
+			t.Errorf("an engine is running: %v, but stderr is %q", running, errs.String())
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/ipxfrm"
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/verbs"
@@ -198,6 +199,10 @@ func (c *command) installed(verb string) (*netlinkx.Conn, *netlinkx.SA, error) {
 		return nil, nil, err
 	}
 	sa, err := conn.GetSA(c.env.Ctx, cmd.SAID)
+	var kernel *netlinkx.Error
+	if c.env.Engine && errors.Is(err, fs.ErrNotExist) && errors.As(err, &kernel) {
+		kernel.Hint = "the kernel was asked, which NICs and GSO work for; an SA of the userspace engine is on no NIC: xfrmctl esp stats"
+	}
 	return conn, sa, err
 }
 
