@@ -51,7 +51,7 @@ func commands() []command {
 		{name: "esp", args: "[OPTIONS] | status | stats", usage: "the userspace ESP engine: run it, ask how it is",
 			usageInMan: true, complete: espComplete, help: espUsage, run: (*env).esp},
 		{name: "demo", args: "[-j] [--engine ENGINE | --offload DEV]", usage: "show it at work in namespaces that are thrown away",
-			usageInMan: true, complete: func([]string) []string { return []string{"-j", "-p", "--engine", "--offload"} }, help: demoUsage, run: (*env).demo},
+			usageInMan: true, complete: demoComplete, help: demoUsage, run: (*env).demo},
 		documentCommand("plan", "what apply would do: each step, in place or not, and the traffic that it loses"),
 		documentCommand("apply", "bring this machine to what a document says; twice is the same as once"),
 		documentCommand("diff", "what differs from a document; exit code 1 when anything does"),

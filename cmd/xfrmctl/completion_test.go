@@ -125,3 +125,16 @@ func TestCompleteKeys(t *testing.T) {
 		}
 	}
 }
+
+func TestDemoComplete(t *testing.T) {
+	for line, want := range map[string]string{
+		"":                  "-j -p --engine --offload",
+		"--engine ":         "auto kernel userspace",
+		"-j -engine k":      "auto kernel userspace",
+		"--engine kernel -": "-j -p --engine --offload",
+	} {
+		if got := strings.Join(demoComplete(strings.Split(line, " ")), " "); got != want {
+			t.Errorf("demo %s: %s, want %s", line, got, want)
+		}
+	}
+}

@@ -23,6 +23,19 @@ Exit code: 0 it worked, 1 it did not (or was interrupted, or lacks privilege),
 2 this machine lacks what the demo needs: it says what.
 `
 
+// demoComplete returns what the last word after "demo" may become.
+func demoComplete(words []string) []string {
+	if len(words) > 1 {
+		switch strings.TrimLeft(words[len(words)-2], "-") {
+		case "engine":
+			return []string{"auto", "kernel", "userspace"}
+		case "offload":
+			return deviceNames()
+		}
+	}
+	return []string{"-j", "-p", "--engine", "--offload"}
+}
+
 func demoUsage() string { return demoText }
 
 // demo runs the words after "demo".
