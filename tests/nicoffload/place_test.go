@@ -207,3 +207,23 @@ func TestExplainTellsTheEswitch(t *testing.T) {
 		t.Errorf("exit code %d: %s", code, out)
 	}
 }
+
+// TestVLAN: a VLAN passes no SAs on, whatever the NIC below it can do.
+func TestVLAN(t *testing.T) {
+	p := newSimulated(t)
+	needESP(t, p)
+	ip := sandbox.IP()
+	if out, err := p.Run(ip, "link", "add", "link", p.dev, "name", "vl7", "type", "vlan", "id", "7"); err != nil {
+		t.Skipf("needs VLAN devices (CONFIG_VLAN_8021Q): %s", out)
+	}
+	p.MustRun(t, ip, "address", "add", "198.51.100.1/24", "dev", "vl7")
+	p.MustRun(t, ip, "link", "set", "vl7", "up")
+	out, code := p.xfrmctl(t, "offload", "explain", "vl7")
+	if code != 0 || !strings.Contains(out, "vl7 passes no SAs on") || !strings.Contains(out, "through "+p.dev+" itself") {
+		t.Errorf("explain: exit code %d: %s", code, out)
+	}
+	out, code = p.add(t, 0x1000, key+" 128 offload require dev vl7 dir out")
+	if code != 1 || !strings.Contains(out, "vl7 passes no SAs on") || p.count(t) != 0 {
+		t.Errorf("require: exit code %d: %s", code, out)
+	}
+}
