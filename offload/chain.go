@@ -50,3 +50,18 @@ func deviceLink(n *NIC) Link {
 	}
 	return l
 }
+
+// driverLink: what a driver of which nothing is known does, only the kernel's
+// answer will tell.
+func driverLink(driver string, pack *Pack, t Type) Link {
+	l := Link{Part: "driver", Why: fmt.Sprintf("driver %s does %s offload", driver, t)}
+	switch {
+	case pack == nil:
+		l.Maybe, l.Why = true, fmt.Sprintf("nothing is known of driver %q: only the kernel's answer will tell", driver)
+	case pack.Types[t] == "":
+		l.Why, l.Fix = fmt.Sprintf("driver %s does no %s offload", driver, t), "ask for another type of offload"
+	default:
+		l.OK = true
+	}
+	return l
+}

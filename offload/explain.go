@@ -66,6 +66,11 @@ func sortedDrivers(packs map[string]*Pack) []string {
 
 // explain knows the answer word for word.
 func (p *Pack) explain(errno, text string) (Explanation, bool) {
+	for _, a := range p.Answers { // one text may begin another
+		if a.Text != "" && a.Errno == errno && plainText(a.Text) == plainText(text) {
+			return Explanation{Driver: p.Driver, Cause: a.Cause, Fix: a.Fix}, true
+		}
+	}
 	for i := range p.Rules {
 		r := &p.Rules[i]
 		if text != "" && sameText(r.Text, text) {

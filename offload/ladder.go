@@ -136,14 +136,10 @@ func (d *Decision) nic(q *Question, k *Kernel, packs map[string]*Pack, t Type) b
 		return false
 	}
 	pack := packs[q.NIC.Driver]
-	if pack != nil && pack.Types[t] == "" {
-		return add(Link{Part: "driver", Why: fmt.Sprintf("driver %s does no %s offload", q.NIC.Driver, t), Fix: "ask for another type of offload"})
-	}
-	if pack != nil && !add(Link{Part: "driver", OK: true, Why: fmt.Sprintf("driver %s does %s offload", q.NIC.Driver, t)}) {
+	if !add(driverLink(q.NIC.Driver, pack, t)) {
 		return false
 	}
 	if pack == nil {
-		add(Link{Part: "driver", Maybe: true, Why: fmt.Sprintf("nothing is known of driver %q: only the kernel's answer will tell", q.NIC.Driver)})
 		pack = &Pack{}
 	}
 	for _, v := range append(packs[""].Check("sa", f), pack.Check("sa", f)...) {

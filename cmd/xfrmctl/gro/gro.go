@@ -58,16 +58,8 @@ type command struct {
 // Run runs the words after "gro". Errors are *verbs.Error, or what package gsogro
 // returns.
 func Run(env *Env, args []string) error {
-	word := "show"
-	if len(args) > 0 {
-		word, args = args[0], args[1:]
-	}
-	v, err := table().Find(word)
-	if err != nil {
-		return err
-	}
-	if v.Run == nil {
-		_, err := io.WriteString(env.Stdout, Usage())
+	v, args, err := table().Choose(args, env.Stdout)
+	if v == nil {
 		return err
 	}
 	conn, err := gsogro.Dial(&gsogro.Config{NetNS: env.NetNS})

@@ -78,16 +78,8 @@ type command struct {
 // Run runs the words after "offload". Errors are *verbs.Error, *RefusedError, or
 // the kernel's.
 func Run(env *Env, args []string) error {
-	word := "show"
-	if len(args) > 0 {
-		word, args = args[0], args[1:]
-	}
-	v, err := table().Find(word)
-	if err != nil {
-		return err
-	}
-	if v.Run == nil {
-		_, err := io.WriteString(env.Stdout, Usage())
+	v, args, err := table().Choose(args, env.Stdout)
+	if v == nil {
 		return err
 	}
 	c, err := open(env, args)

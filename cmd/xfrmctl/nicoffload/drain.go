@@ -196,18 +196,22 @@ func (c *command) restore() error {
 		back.SAs = append(back.SAs, s)
 	}
 	for _, id := range d.Policies {
-		p, err := conn.GetPolicy(c.env.Ctx, id)
-		if err == nil {
-			p.Offload = &netlinkx.Offload{IfIndex: l.Index, Flags: netlinkx.OffloadPacket}
-			err = conn.UpdatePolicy(c.env.Ctx, p)
-		}
-		if err != nil {
+		if err := c.putPolicyBack(conn, id, l.Index); err != nil {
 			errs = append(errs, err)
 			continue
 		}
 		back.Policies = append(back.Policies, id)
 	}
 	return errors.Join(c.printMoved("back to "+d.Device, back), errors.Join(errs...))
+}
+
+func (c *command) putPolicyBack(conn *netlinkx.Conn, id netlinkx.PolicyID, index int32) error {
+	p, err := conn.GetPolicy(c.env.Ctx, id)
+	if err != nil {
+		return err
+	}
+	p.Offload = &netlinkx.Offload{IfIndex: index, Flags: netlinkx.OffloadPacket}
+	return conn.UpdatePolicy(c.env.Ctx, p)
 }
 
 func (c *command) putBack(conn *netlinkx.Conn, s drainedSA, index int32) error {

@@ -146,6 +146,18 @@ func (c *command) runSelftest(w *selftestWords) (*selftest.Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	r := c.reportOn(w, state)
+	r.Legs, err = selftest.Run(c.env.Ctx, &selftest.Config{
+		NetNS: c.env.NetNS, PeerNS: w.peer, Index: index, From: from, To: w.to, MTU: state.Link.MTU, Sizes: w.sizes,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// reportOn begins a report with what is known of the device.
+func (c *command) reportOn(w *selftestWords, state *gsogro.State) *selftest.Report {
 	r := &selftest.Report{
 		Version: selftestVersion, Kernel: release(), Device: w.dev, Driver: state.Driver, MTU: state.Link.MTU, Family: "ipv4",
 		SA: selftest.Description, Features: map[string]string{},
@@ -164,13 +176,7 @@ func (c *command) runSelftest(w *selftestWords) (*selftest.Report, error) {
 			r.Features[name] = f.String()
 		}
 	}
-	r.Legs, err = selftest.Run(c.env.Ctx, &selftest.Config{
-		NetNS: c.env.NetNS, PeerNS: w.peer, Index: index, From: from, To: w.to, MTU: state.Link.MTU, Sizes: w.sizes,
-	})
-	if err != nil {
-		return nil, err
-	}
-	return r, nil
+	return r
 }
 
 func (c *command) printSelftest(r *selftest.Report) error {

@@ -5,6 +5,7 @@ package verbs
 
 import (
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/ipxfrm"
@@ -35,6 +36,24 @@ func (e *Error) Error() string { return e.Msg }
 // Errorf makes an *Error without a hint.
 func Errorf(format string, args ...any) error {
 	return &Error{Msg: fmt.Sprintf(format, args...)}
+}
+
+// Choose takes the verb from the words of a command; without any it is the
+// first of the table. For help it prints the usage and returns no verb.
+func (t *Table[C]) Choose(words []string, help io.Writer) (*Verb[C], []string, error) {
+	word := t.Verbs[0].Name
+	if len(words) > 0 {
+		word, words = words[0], words[1:]
+	}
+	v, err := t.Find(word)
+	if err != nil {
+		return nil, nil, err
+	}
+	if v.Run == nil {
+		_, err := io.WriteString(help, t.Usage())
+		return nil, nil, err
+	}
+	return v, words, nil
 }
 
 // Find returns the first verb that word begins, or an *Error with the one that

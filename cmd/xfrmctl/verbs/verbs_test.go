@@ -53,3 +53,20 @@ func TestManSection(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+func TestChoose(t *testing.T) {
+	var out strings.Builder
+	for _, tt := range []struct{ words, verb, rest string }{{"", "show", ""}, {"snap a b", "snapshot", "a b"}, {"help", "", ""}} {
+		out.Reset()
+		v, rest, err := table().Choose(strings.Fields(tt.words), &out)
+		if err != nil || (v == nil) != (tt.verb == "") || v != nil && v.Name != tt.verb || strings.Join(rest, " ") != tt.rest {
+			t.Errorf("%q: %v, %q, %v", tt.words, v, rest, err)
+		}
+		if (out.Len() > 0) != (tt.words == "help") {
+			t.Errorf("%q printed %q", tt.words, out.String())
+		}
+	}
+	if _, _, err := table().Choose([]string{"shwo"}, &out); err == nil {
+		t.Error("an unknown verb is chosen")
+	}
+}
