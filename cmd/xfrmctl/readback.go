@@ -47,7 +47,7 @@ func ignoredLines(verb string, words []string) (lines []string) {
 	for _, word := range words {
 		switch {
 		case word == "offload":
-			lines = append(lines, "offload: the device does not carry this SA; the kernel does its work in software")
+			lines = append(lines, "offload: the device does not carry this SA; its work is done in software")
 		case verb == "update":
 			kept = append(kept, word)
 		case word == "replay-window":

@@ -13,6 +13,7 @@ import (
 	"github.com/xfrmctl/xfrmctl/ifaces"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/provision"
+	"github.com/xfrmctl/xfrmctl/provision/document"
 )
 
 // testEnv has no engine: what reaches for one fails the test's expectation.
@@ -146,5 +147,14 @@ func TestLinkMTU(t *testing.T) {
 		if c.fails != "" && (err == nil || !strings.Contains(err.Error(), c.fails)) || c.fails == "" && (err != nil || out.String() != c.want) {
 			t.Errorf("%s: %q, %v, want %s%s", c.words, out.String(), err, c.want, c.fails)
 		}
+	}
+}
+
+// Who gives the kernel's name of a cipher is told those that are taken.
+func TestLinkMTUNamesItsCiphers(t *testing.T) {
+	err := linkWord(&netlinkx.SA{}, &document.Suite{}, "cipher", "rfc4106(gcm(aes))")
+	var words *WordError
+	if !errors.As(err, &words) || !strings.Contains(words.Hint, "aes-gcm-128, ") {
+		t.Errorf("%+v", err)
 	}
 }

@@ -21,14 +21,19 @@ type linkJSON struct {
 
 // LinkUsage returns the words of link-mtu.
 func LinkUsage() string {
+	return "Usage: xfrmctl link-mtu { DEV | BYTES } [ cipher CIPHER ] [ mode { tunnel | transport } ]\n" +
+		"                        [ family { inet | inet6 } ] [ encap espinudp ]\n\n" +
+		"Prints the largest inner packet that fits into one packet of the device, or of BYTES,\n" +
+		"and the most that ESP adds. CIPHER: " + cipherNames() + ".\n"
+}
+
+// cipherNames lists the names of a document's ciphers.
+func cipherNames() string {
 	var names []string
 	for _, s := range document.Suites() {
 		names = append(names, s.Name)
 	}
-	return "Usage: xfrmctl link-mtu { DEV | BYTES } [ cipher CIPHER ] [ mode { tunnel | transport } ]\n" +
-		"                        [ family { inet | inet6 } ] [ encap espinudp ]\n\n" +
-		"Prints the largest inner packet that fits into one packet of the device, or of BYTES,\n" +
-		"and the most that ESP adds. CIPHER: " + strings.Join(names, ", ") + ".\n"
+	return strings.Join(names, ", ")
 }
 
 // LinkComplete returns what a word of link-mtu may become.
@@ -114,5 +119,9 @@ func linkWord(sa *netlinkx.SA, suite *document.Suite, word, value string) error 
 			return nil
 		}
 	}
-	return &WordError{Msg: fmt.Sprintf("%s %s is not known", word, value), Hint: "xfrmctl link-mtu help"}
+	hint := "xfrmctl link-mtu help"
+	if word == "cipher" {
+		hint = "ciphers are named as in documents: " + cipherNames()
+	}
+	return &WordError{Msg: fmt.Sprintf("%s %s is not known", word, value), Hint: hint}
 }
