@@ -95,7 +95,10 @@ type planner struct {
 	emptied map[string]bool
 }
 
-func (p *planner) add(at stage, s *Step) { p.steps[at] = append(p.steps[at], s) }
+func (p *planner) add(at stage, s *Step) {
+	s.at = at
+	p.steps[at] = append(p.steps[at], s)
+}
 
 func (p *planner) refuse(id ID, reason string) {
 	p.refused = append(p.refused, Refusal{id, reason})

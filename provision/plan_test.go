@@ -242,3 +242,28 @@ func planText(res *Result) string {
 	}
 	return b.String()
 }
+
+// TestBatchesEndWithStages: what goes out together does not rely on each other.
+func TestBatchesEndWithStages(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 50 {
+		m := newModel()
+		follow(t, m, randomState(r), Options{Prune: true}, 0, nil, -1)
+		res, err := Plan(randomState(r), m.state(), &testOwner, m.ledger, Options{Prune: true})
+		if err != nil {
+			continue
+		}
+		for steps := res.Steps; len(steps) > 0; {
+			n := max(together(steps), 1)
+			for _, s := range steps[:n] {
+				if (s.Verb == Delete) != (steps[0].Verb == Delete) || s.SA != nil && steps[0].Policy != nil || s.SA != nil && s.SA.Dir != steps[0].SA.Dir {
+					t.Fatalf("together:\n%s\n%s", steps[0], s)
+				}
+				if p, q := s.Policy, steps[0].Policy; p != nil && q != nil && open(p) != open(q) {
+					t.Fatalf("together:\n%s\n%s", q, p)
+				}
+			}
+			steps = steps[n:]
+		}
+	}
+}

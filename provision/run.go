@@ -21,8 +21,19 @@ type run struct {
 	made map[ID]bool
 }
 
-// all carries out the steps in order. SAs and policies that follow each other
-// go out together. After a refusal it takes back what it did, in reverse order:
+// together returns how many SAs and policies at the beginning of steps may go
+// out together. The engine carries out what follows a refusal in a batch, so a
+// batch holds nothing that relies on what is in front of it: steps of one
+// stage.
+func together(steps []*Step) int {
+	n := 0
+	for n < len(steps) && (steps[n].SA != nil || steps[n].Policy != nil) && steps[n].at == steps[0].at {
+		n++
+	}
+	return n
+}
+
+// all carries out the steps in order. After a refusal it takes back what it did, in reverse order:
 // what holds for every prefix of a plan holds on the way back too. Once
 // something has been deleted there is no way back.
 func (r *run) all(ctx context.Context, steps []*Step) error {
@@ -30,10 +41,7 @@ func (r *run) all(ctx context.Context, steps []*Step) error {
 		if err := ctx.Err(); err != nil {
 			return r.undo(ctx, err)
 		}
-		n := i
-		for n < len(steps) && (steps[n].SA != nil || steps[n].Policy != nil) {
-			n++
-		}
+		n := i + together(steps[i:])
 		var err error
 		if n > i {
 			err = r.batch(ctx, steps[i:n])

@@ -42,6 +42,8 @@ type Step struct {
 	WasSA        *netlinkx.SA
 	WasPolicy    *netlinkx.Policy
 	WasRoute     *Route
+
+	at stage
 }
 
 // Address is an address of an interface.
