@@ -176,6 +176,10 @@ func TestSpentKeys(t *testing.T) {
 	if _, err := Plan(s, &State{}, &testOwner, known, Options{}); err != nil {
 		t.Errorf("inbound: %v", err)
 	}
+	known.Spent["in:"+testFingerprint(s.SAs[0])] = true
+	if _, err := Plan(s, &State{}, &testOwner, known, Options{}); err == nil {
+		t.Error("an inbound SA with a spent key is planned")
+	}
 	twin := *s.SAs[0]
 	twin.SPI++
 	s.SAs = append(s.SAs, &twin)

@@ -21,7 +21,7 @@ import (
 //
 //	lock    held by the one that writes (flock); holds its process id
 //	secret  the key of fingerprints, written once
-//	keys    counter-mode keys that outbound SAs have had, appended and synced
+//	keys    counter-mode keys that SAs have had, by direction, appended and synced
 //	NAME-…  what one owner has in one namespace of one engine, replaced as a whole
 type store struct {
 	dir, name, boot string
@@ -129,7 +129,7 @@ func (s *store) readKeys() error {
 	lines := bufio.NewScanner(bytes.NewReader(b))
 	for n := 1; lines.Scan(); n++ {
 		state, fp, ok := strings.Cut(lines.Text(), " ")
-		if !ok || len(fp) != 2*sha256.Size {
+		if !ok || len(strings.TrimPrefix(fp, inboundUse)) != 2*sha256.Size {
 			return fmt.Errorf("%s, line %d is damaged: which keys were used is not known", s.path("keys"), n)
 		}
 		s.spent[fp] = keyState(state)
@@ -174,6 +174,9 @@ func (s *store) fingerprint(sa *netlinkx.SA) string {
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }
+
+// use is how an SA's key stands in the file of used ones.
+func (s *store) use(sa *netlinkx.SA) string { return use(s.fingerprint(sa), sa.Dir) }
 
 // ledger is what Plan works with. counters says that keys may come again,
 // because the engine itself sees to it that no IV does.

@@ -55,10 +55,25 @@ func (p *planner) sas() {
 	}
 }
 
+// use is how the use of a key in one direction stands in the ledger: both ends
+// of a tunnel may be on one machine.
+func use(fingerprint string, dir netlinkx.Dir) string {
+	if dir == netlinkx.DirIn {
+		return inboundUse + fingerprint
+	}
+	return fingerprint
+}
+
+const inboundUse = "in:"
+
 func (p *planner) newSA(want *netlinkx.SA, successor bool) {
 	id := saID(want)
-	if want.Dir != netlinkx.DirIn && CounterMode(want) && p.known.Spent[p.known.Fingerprint(want)] {
-		p.refuse(id, "an outbound SA has had this key before: with a new counter its IVs would repeat (RFC 8221 section 5); take a new epoch or key, at both ends")
+	if CounterMode(want) && p.known.Spent[use(p.known.Fingerprint(want), want.Dir)] {
+		reason := "an outbound SA has had this key before: with a new counter its IVs would repeat (RFC 8221 section 5); take a new epoch or key, at both ends"
+		if want.Dir == netlinkx.DirIn {
+			reason = "an inbound SA has had this key before: with a new window it would take old packets again; take a new epoch or key, at both ends"
+		}
+		p.refuse(id, reason)
 		return
 	}
 	s := &Step{Verb: Create, ID: id, SA: want}

@@ -97,8 +97,8 @@ func (r *run) batch(ctx context.Context, steps []*Step) error {
 			continue
 		}
 		r.finished(s)
-		if s.SA != nil && s.Verb != Delete && counts(s.SA) {
-			used = append(used, r.s.store.fingerprint(s.SA))
+		if s.SA != nil && s.Verb != Delete && CounterMode(s.SA) {
+			used = append(used, r.s.store.use(s.SA))
 		}
 	}
 	if len(failed) == 0 && err == nil && res.Unsent < len(steps) {
@@ -292,7 +292,7 @@ func restoredSA(s *Step) *netlinkx.SA {
 }
 
 // takeBackSA deletes an SA that was just made. Its key may be used again when
-// it has sent nothing and nothing could send with it meanwhile: no policy asks
+// it has carried nothing and nothing could send with it meanwhile: no policy asks
 // for it any more.
 func (r *run) takeBackSA(ctx context.Context, s *Step) error {
 	asked := slices.ContainsFunc(r.observed.Policies, func(p *netlinkx.Policy) bool {
@@ -305,8 +305,8 @@ func (r *run) takeBackSA(ctx context.Context, s *Step) error {
 	if err := gone(r.s.cfg.XFRM.DeleteSA(ctx, s.SA.ID())); err != nil {
 		return err
 	}
-	if counts(s.SA) && !asked && sa.Usage.Packets == 0 {
-		return r.s.store.mark(keyFree, []string{r.s.store.fingerprint(s.SA)})
+	if CounterMode(s.SA) && !asked && sa.Usage.Packets == 0 {
+		return r.s.store.mark(keyFree, []string{r.s.store.use(s.SA)})
 	}
 	return nil
 }

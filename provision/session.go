@@ -184,8 +184,8 @@ func (s *Session) intend(steps []*Step) (fresh []ID, err error) {
 		fp := ""
 		if st.SA != nil {
 			fp = s.store.fingerprint(st.SA)
-			if counts(st.SA) {
-				keys = append(keys, fp)
+			if CounterMode(st.SA) {
+				keys = append(keys, use(fp, st.SA.Dir))
 			}
 		}
 		old, there := s.store.objects[st.ID]
@@ -202,9 +202,6 @@ func (s *Session) intend(steps []*Step) (fresh []ID, err error) {
 	}
 	return fresh, s.store.save()
 }
-
-// counts reports whether an SA uses up IVs of a key that must never come again.
-func counts(sa *netlinkx.SA) bool { return sa.Dir != netlinkx.DirIn && CounterMode(sa) }
 
 // confirm reads everything back.
 func (s *Session) confirm(ctx context.Context, wanted *State, opts Options) error {
@@ -242,8 +239,8 @@ func (s *Session) settle(observed, wanted *State) error {
 	there := index(observed)
 	var used []string
 	for _, sa := range wanted.SAs {
-		if counts(sa) && there.sas[saID(sa)] != nil {
-			used = append(used, s.store.fingerprint(sa))
+		if CounterMode(sa) && there.sas[saID(sa)] != nil {
+			used = append(used, s.store.use(sa))
 		}
 	}
 	if err := s.store.mark(keySpent, used); err != nil {

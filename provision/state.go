@@ -109,7 +109,9 @@ type Ledger struct {
 	// fingerprint of an SA's keys.
 	Objects map[ID]string
 	// Spent holds fingerprints of counter-mode keys that an outbound SA has
-	// had: with a fresh counter they would repeat (RFC 8221 section 5).
+	// had: with a fresh counter they would repeat (RFC 8221 section 5). Behind
+	// "in:" those of inbound SAs: with a fresh window they would take old
+	// packets again.
 	Spent map[string]bool
 	// Fingerprint returns the keyed fingerprint of an SA's algorithms and keys.
 	Fingerprint func(*netlinkx.SA) string
