@@ -10,8 +10,8 @@ import (
 // Limits for all test binaries on one kernel. They are there to end a hanging
 // kernel; runs take a fraction.
 const (
-	fullLimit   = 20 * time.Minute
-	shortLimit  = 10 * time.Minute
+	fullLimit   = 35 * time.Minute
+	shortLimit  = 20 * time.Minute
 	longLimit   = 2 * time.Hour
 	guestMemory = 2048
 	benchMemory = 6144
