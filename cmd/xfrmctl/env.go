@@ -28,14 +28,16 @@ type env struct {
 	dial   func(*netlinkx.Config) (*netlinkx.Conn, error)
 	listen func(*netlinkx.MonitorConfig) (*netlinkx.Monitor, error)
 
-	netns    netlinkx.NetNS
-	netnsFD  *os.File // nil: the caller's namespace
-	conn     *netlinkx.Conn
-	devices  devices
-	keys     keyReader
-	protos   *ipxfrm.Protocols // read by protocols
-	context  *ipxfrm.Context   // made by parse
-	warnings warnings
+	netns   netlinkx.NetNS
+	netnsFD *os.File // nil: the caller's namespace
+	conn    *netlinkx.Conn
+	// kernelConn is the kernel's, for what no engine does; see kernelConnection.
+	kernelConn *netlinkx.Conn
+	devices    devices
+	keys       keyReader
+	protos     *ipxfrm.Protocols // read by protocols
+	context    *ipxfrm.Context   // made by parse
+	warnings   warnings
 	// probeKernel replaces kernelCan, for tests.
 	probeKernel func(subject) (bool, string)
 	socketDir   string // where engines have their sockets
@@ -148,6 +150,21 @@ func (e *env) connection() (*netlinkx.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	e.conn, err = e.dialTo(by)
+	return e.conn, err
+}
+
+// kernelConnection is a connection to the kernel whatever engine the run has:
+// NICs are the kernel's.
+func (e *env) kernelConnection() (*netlinkx.Conn, error) {
+	var err error
+	if e.kernelConn == nil {
+		e.kernelConn, err = e.dialTo(&engine{})
+	}
+	return e.kernelConn, err
+}
+
+func (e *env) dialTo(by *engine) (*netlinkx.Conn, error) {
 	cfg := &netlinkx.Config{
 		NetNS:      e.netns,
 		ReadBuffer: e.opts.rcvbuf,
@@ -160,7 +177,6 @@ func (e *env) connection() (*netlinkx.Conn, error) {
 	if err != nil {
 		return nil, connectError(err)
 	}
-	e.conn = c
 	return c, nil
 }
 
@@ -183,8 +199,10 @@ func (e *env) onWarning(w *netlinkx.Warning) {
 
 func (e *env) close() {
 	e.devices.close()
-	if e.conn != nil {
-		_ = e.conn.Close()
+	for _, c := range []*netlinkx.Conn{e.conn, e.kernelConn} {
+		if c != nil {
+			_ = c.Close()
+		}
 	}
 	if e.netnsFD != nil {
 		_ = e.netnsFD.Close()

@@ -28,16 +28,6 @@ func (e *env) nicEnv() *nicoffload.Env {
 	return e.nic
 }
 
-// kernelConnection is connection, whatever engine the run has: NICs are the
-// kernel's.
-func (e *env) kernelConnection() (*netlinkx.Conn, error) {
-	if e.engines == nil {
-		e.engines = make(map[subject]*engine)
-	}
-	e.engines[aboutIPsec] = &engine{why: "NICs are the kernel's"}
-	return e.connection()
-}
-
 // offload runs the words after "offload".
 func (e *env) offload(args []string) error { return nicError(nicoffload.Run(e.nicEnv(), args)) }
 
