@@ -31,7 +31,7 @@ func (e *env) linkMTU(args []string) error { return applyError(apply.LinkMTU(e.a
 // applyEnv is what package apply needs of a run.
 func (e *env) applyEnv() *apply.Env {
 	return &apply.Env{
-		Ctx: e.ctx, Stdin: e.stdin, Stdout: e.stdout, Stderr: e.stderr, NetNS: e.netns,
+		Ctx: e.ctx, Stdin: e.stdin, Stdout: e.stdout, Stderr: e.stderr, Flush: e.stdout.Flush, NetNS: e.netns,
 		JSON: e.opts.json, Verbose: e.opts.verbose, DryRun: e.opts.dryRun, Encode: e.printJSON, Getenv: e.getenv,
 		XFRM:  e.connection,
 		Links: func() (*ifaces.Conn, error) { return e.dialIfaces(e.netns) },

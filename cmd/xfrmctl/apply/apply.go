@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/ipxfrm"
 	"github.com/xfrmctl/xfrmctl/ifaces"
@@ -21,10 +23,12 @@ import (
 
 // Env is what the program gives a command. It is borrowed for one Run.
 type Env struct {
-	Ctx     context.Context
-	Stdin   io.Reader
-	Stdout  io.Writer
-	Stderr  io.Writer
+	Ctx    context.Context
+	Stdin  io.Reader
+	Stdout io.Writer
+	Stderr io.Writer
+	// Flush sends on what was written to Stdout.
+	Flush   func() error
 	NetNS   netlinkx.NetNS
 	JSON    bool
 	Verbose bool
@@ -63,6 +67,7 @@ type words struct {
 	file, as, stateDir string
 	prune, inbound     bool
 	noWait             bool
+	every              time.Duration // 0 once
 	boots              map[string]string
 }
 
@@ -80,6 +85,7 @@ func options() []option {
 		{"--inbound", "", "new inbound SAs only: the first half of a change of keys, done at both ends", "plan apply", func(w *words, _ string) error { w.inbound = true; return nil }},
 		{"--boot-id", "NODE=ID", "boot identifier of another node, for derived keys", "", setBoot},
 		{"--state-dir", "DIR", "where it is noted what is ours (" + StateDir + ")", "", func(w *words, v string) error { w.stateDir = v; return nil }},
+		{"--every", "SECONDS", "stay, and look that often whether the document or this machine has changed", "apply", setEvery},
 		{"--no-wait", "", "fail when another xfrmctl holds the lock, and say which", "apply delete", func(w *words, _ string) error { w.noWait = true; return nil }},
 	}
 }
@@ -90,6 +96,15 @@ func setBoot(w *words, v string) error {
 		return wordError("--boot-id takes NODE=ID, not %q", v)
 	}
 	w.boots[node] = id
+	return nil
+}
+
+func setEvery(w *words, v string) error {
+	n, err := strconv.ParseUint(v, 10, 20)
+	if err != nil || n == 0 {
+		return wordError("--every takes a number of seconds, not %q", v)
+	}
+	w.every = time.Duration(n) * time.Second
 	return nil
 }
 
@@ -128,6 +143,8 @@ func parse(verb string, args []string) (*words, error) {
 		return nil, &WordError{Msg: verb + " needs a document", Hint: "xfrmctl " + verb + " FILE --as NODE"}
 	case w.as == "":
 		return nil, &WordError{Msg: verb + " needs to know which node this is", Hint: "xfrmctl " + verb + " " + w.file + " --as NODE"}
+	case w.every != 0 && w.file == "-":
+		return nil, wordError("--every reads the document again: it cannot be standard input")
 	}
 	return w, nil
 }
@@ -189,7 +206,41 @@ func Run(env *Env, verb string, args []string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(c.run(links), links.Close())
+	work := c.run
+	if w.every != 0 && c.writes() {
+		work = c.stay
+	}
+	return errors.Join(work(links), links.Close())
+}
+
+// stay applies again and again until the program is told to end. Only the first
+// round may fail: what goes wrong later is said once, and tried again. The lock
+// is free between rounds.
+func (c *command) stay(links *ifaces.Conn) error {
+	if err := c.run(links); err != nil {
+		return err
+	}
+	tick := time.NewTicker(c.words.every)
+	defer tick.Stop()
+	for said := ""; ; {
+		if err := c.env.Flush(); err != nil {
+			return err
+		}
+		select {
+		case <-c.env.Ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		c.count, c.again = counts{}, true
+		text := ""
+		if err := c.run(links); err != nil && c.env.Ctx.Err() == nil {
+			text = err.Error()
+		}
+		if text != "" && text != said {
+			fmt.Fprintf(c.env.Stderr, "xfrmctl: %s\n", text)
+		}
+		said = text
+	}
 }
 
 // command is one run.
@@ -198,6 +249,7 @@ type command struct {
 	verb  string
 	words *words
 	count counts
+	again bool // a later round: nothing is said when there was nothing to do
 }
 
 func (c *command) run(links *ifaces.Conn) error {

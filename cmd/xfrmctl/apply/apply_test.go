@@ -45,6 +45,10 @@ func TestWords(t *testing.T) {
 		{verb: "apply", args: []string{"f", "--as", "x", "--prun"}, want: `no option "--prun"`, hint: `"--prune"`},
 		{verb: "verify", args: []string{"f", "--as", "x", "--inbound"}, want: `verify has no option "--inbound"`},
 		{verb: "delete", args: []string{"f", "--as", "x", "--prune"}, want: `delete has no option "--prune"`},
+		{verb: "apply", args: []string{"f", "--as", "east", "--every", "5"}},
+		{verb: "apply", args: []string{"f", "--as", "x", "--every", "0"}, want: "--every takes a number of seconds"},
+		{verb: "apply", args: []string{"-", "--as", "x", "--every", "5"}, want: "cannot be standard input"},
+		{verb: "plan", args: []string{"f", "--as", "x", "--every", "5"}, want: `plan has no option "--every"`},
 		{verb: "apply", args: []string{"f", "--as", "x", "--boot-id", "west"}, want: "--boot-id takes NODE=ID"},
 	} {
 		w, err := parse(c.verb, c.args)

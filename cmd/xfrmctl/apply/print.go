@@ -71,6 +71,9 @@ func (c *command) summary(res *provision.Result, ok bool) error {
 	if res == nil {
 		return nil // refused before anything was begun
 	}
+	if c.again && ok && c.count.all == 0 {
+		return nil
+	}
 	if c.env.JSON {
 		event := "applied"
 		if !ok {
