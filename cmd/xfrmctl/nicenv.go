@@ -20,7 +20,7 @@ func (e *env) nicEnv() *nicoffload.Env {
 	}
 	path, err := e.runningEngine()
 	e.nic = &nicoffload.Env{
-		Ctx: e.ctx, Stdin: e.stdin, Stdout: e.stdout, NetNS: e.netns, JSON: e.opts.json, Encode: e.printJSON,
+		Ctx: e.ctx, Stdin: e.stdin, Stdout: e.stdout, NetNS: e.netns, JSON: e.opts.json, DryRun: e.opts.dryRun, Encode: e.printJSON,
 		Parse: e.parse, Conn: e.kernelConnection, Device: e.devices.name,
 		Namespace: netnsOf,
 		Engine:    err == nil && path != "",

@@ -24,7 +24,11 @@ func TestDrainRestore(t *testing.T) {
 		t.Fatalf("exit code %d: %s", code, out)
 	}
 	file := filepath.Join(t.TempDir(), "drained")
-	out, code := p.xfrmctl(t, "offload", "drain", p.dev, "save", file)
+	out, code := p.xfrmctl(t, "--dry-run", "offload", "drain", p.dev, "save", file)
+	if code != 0 || !strings.Contains(out, "2 SAs and 0 policies would be moved to software") || !strings.Contains(p.carried(t), "SA count=2") {
+		t.Fatalf("dry run: exit code %d: %s", code, out)
+	}
+	out, code = p.xfrmctl(t, "offload", "drain", p.dev, "save", file)
 	if code != 0 || !strings.Contains(out, "2 SAs and 0 policies moved to software") {
 		t.Fatalf("drain: exit code %d: %s", code, out)
 	}

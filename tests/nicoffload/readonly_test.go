@@ -15,15 +15,16 @@ import (
 // addresses, routes, features, sizes, SAs, policies and files of a folder.
 func (p *place) snapshot(t testing.TB, dir string) string {
 	t.Helper()
-	ip := sandbox.IP()
-	var b strings.Builder
-	for _, words := range []string{"-d address", "route show table all", "xfrm state", "xfrm policy"} {
-		out, err := p.Run(ip, strings.Fields(words)...)
-		if err != nil && !strings.HasPrefix(words, "xfrm") {
-			t.Fatalf("ip %s: %v: %s", words, err, out)
-		}
-		b.WriteString(out)
+	batch := filepath.Join(t.TempDir(), "batch") // starting programs takes the time
+	if err := os.WriteFile(batch, []byte("address\nroute show table all\nxfrm state\nxfrm policy\n"), 0o600); err != nil {
+		t.Fatal(err)
 	}
+	var b strings.Builder
+	seen, err := p.Run(sandbox.IP(), "-d", "-force", "-batch", batch)
+	if !strings.Contains(seen, "mtu") {
+		t.Fatalf("ip -batch: %v: %s", err, seen)
+	}
+	b.WriteString(seen)
 	out, code := p.xfrmctl(t, "gro", "snapshot")
 	if code != 0 {
 		t.Fatalf("gro snapshot: %s", out)
@@ -59,11 +60,14 @@ func TestNothingChanges(t *testing.T) {
 	id := "src 192.0.2.1 dst 192.0.2.2 proto esp spi 0x1000"
 	_, added := p.add(t, 0x1000, key+" 128 offload prefer dev "+dev+" dir out")
 	before := p.snapshot(t, dir)
+	if added == 0 && !strings.Contains(before, "spi 0x00001000") {
+		t.Fatalf("the snapshot lacks the SA: %s", before)
+	}
 	for i, words := range []string{
 		"offload", "offload show", "offload show " + dev, "-j offload show", "offload explain " + dev, "-j offload explain " + dev, "offload explain " + id,
 		"offload explain " + id + " dev v0", "offload check " + line, "offload check " + file, "offload check " + file + " on v0", "offload verify " + id + " for 0", "offload help",
 		"check", "-j check", "check -j", "gro", "gro show", "gro show " + dev + " recursive", "-j gro show " + dev, "gro snapshot", "gro help", "gso explain " + id,
-		"-dry-run gro set v0 rx-gro on", "-dry-run gro set v0 rx-gro off", "gro set v0 no-such-feature on", "offload drain no-such-device", "demo --offload " + dev,
+		"-dry-run gro set v0 rx-gro on", "-dry-run gro set v0 rx-gro off", "gro set v0 no-such-feature on", "offload drain no-such-device", "-dry-run offload drain " + dev + " save " + dir + "/drained", "demo --offload " + dev,
 	} {
 		if testing.Short() && i%4 != 0 {
 			continue // starting a program takes long under emulation

@@ -110,6 +110,9 @@ func (c *command) snapshot() error {
 }
 
 func (c *command) restore() error {
+	if c.env.DryRun {
+		return verbs.Errorf("restore has no dry run: compare the file with `xfrmctl gro snapshot`")
+	}
 	if len(c.args) != 1 {
 		return verbs.Errorf("restore takes one file, or - for standard input")
 	}

@@ -24,6 +24,8 @@ type Env struct {
 	Stdout io.Writer
 	NetNS  netlinkx.NetNS
 	JSON   bool
+	// DryRun: drain and restore tell what they would move, and move nothing.
+	DryRun bool
 	Encode func(any) error // prints one JSON value
 	// Parse reads words of `ip xfrm`.
 	Parse func(words []string) (*ipxfrm.Command, error)

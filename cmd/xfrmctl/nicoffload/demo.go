@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/ipxfrm"
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/verbs"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload"
 )
@@ -58,6 +59,9 @@ func random(n int) []byte {
 // addresses are those of documentation (RFC 5737), and no policy uses them: no
 // traffic is touched.
 func Demo(env *Env, dev string) error {
+	if env.DryRun {
+		return verbs.Errorf("the demo shows what becomes of what it adds: it has no dry run; try: xfrmctl offload explain %s", dev)
+	}
 	c, err := open(env, nil)
 	if err != nil {
 		return err

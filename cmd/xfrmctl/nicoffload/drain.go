@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/verbs"
@@ -20,6 +21,7 @@ type drained struct {
 	Device   string              `json:"device"`
 	SAs      []drainedSA         `json:"sas"`
 	Policies []netlinkx.PolicyID `json:"policies"`
+	DryRun   bool                `json:"dry_run,omitempty"`
 }
 
 type drainedSA struct {
@@ -51,6 +53,16 @@ func (c *command) drain() error {
 	if err != nil {
 		return err
 	}
+	if c.env.DryRun {
+		for _, sa := range sas {
+			d.SAs = append(d.SAs, drainedSA{ID: sa.ID(), Name: sa.String(), Flags: sa.Offload.Flags, How: "dry run"})
+		}
+		for _, p := range policies {
+			d.Policies = append(d.Policies, p.ID())
+		}
+		d.DryRun = true
+		return c.printMoved("would be moved to software", d)
+	}
 	var out *os.File
 	if file != "" { // before anything moves
 		if out, err = os.OpenFile(file, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o600); err != nil {
@@ -61,7 +73,7 @@ func (c *command) drain() error {
 	if out != nil {
 		err = errors.Join(err, json.NewEncoder(out).Encode(d), out.Close())
 	}
-	return errors.Join(c.printMoved("to software", d), err)
+	return errors.Join(c.printMoved("moved to software", d), err)
 }
 
 // carriedBy lists what a device carries.
@@ -177,6 +189,10 @@ func (c *command) restore() error {
 	if err := json.Unmarshal(b, d); err != nil || d.Version != drainVersion {
 		return fmt.Errorf("read %s: it is no file of `offload drain` (version %d): %v", c.args[0], d.Version, err)
 	}
+	if c.env.DryRun {
+		d.DryRun = true
+		return c.printMoved("would be moved back to "+d.Device, d)
+	}
 	l, err := c.links.Link(c.env.Ctx, d.Device)
 	if err != nil {
 		return err
@@ -202,7 +218,7 @@ func (c *command) restore() error {
 		}
 		back.Policies = append(back.Policies, id)
 	}
-	return errors.Join(c.printMoved("back to "+d.Device, back), errors.Join(errs...))
+	return errors.Join(c.printMoved("moved back to "+d.Device, back), errors.Join(errs...))
 }
 
 func (c *command) putPolicyBack(conn *netlinkx.Conn, id netlinkx.PolicyID, index int32) error {
@@ -234,10 +250,10 @@ func (c *command) printMoved(where string, d *drained) error {
 		return c.env.Encode(d)
 	}
 	for _, s := range d.SAs {
-		if _, err := fmt.Fprintf(c.env.Stdout, "%s: %s (%s)\n", s.Name, where, s.How); err != nil {
+		if _, err := fmt.Fprintf(c.env.Stdout, "%s: %s (%s)\n", s.Name, strings.TrimPrefix(where, "moved "), s.How); err != nil {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(c.env.Stdout, "%d SAs and %d policies moved %s\n", len(d.SAs), len(d.Policies), where)
+	_, err := fmt.Fprintf(c.env.Stdout, "%d SAs and %d policies %s\n", len(d.SAs), len(d.Policies), where)
 	return err
 }

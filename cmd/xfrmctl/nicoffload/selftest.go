@@ -32,6 +32,9 @@ type selftestWords struct {
 // selftest sends datagrams of every size through the device and another one,
 // by hardware and by software. It takes back what it adds.
 func (c *command) selftest() error {
+	if c.env.DryRun {
+		return verbs.Errorf("selftest measures what it adds and removes: it has no dry run")
+	}
 	w, err := c.selftestWords()
 	if err != nil {
 		return err
