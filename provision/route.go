@@ -22,6 +22,7 @@ const (
 	rtScopeLink   = 253
 	rtCloned      = 0x200
 	rtmGetLink    = 18
+	iffUp         = 1
 )
 
 // routes reads and writes routes of the main table in one namespace.
@@ -112,6 +113,13 @@ func (r *routes) add(rt *Route, index uint32, replace bool) error {
 
 func (r *routes) delete(rt *Route, index uint32) error {
 	return r.conn.Route.Delete(rt.message(index))
+}
+
+// up sets a device up. Package ifaces would read its addresses back, for which
+// the kernel looks at those of all devices: with thousands of interfaces that
+// takes longer than all else. Everything is read back in the end.
+func (r *routes) up(index uint32) error {
+	return r.conn.Link.Set(&rtnetlink.LinkMessage{Index: index, Flags: iffUp, Change: iffUp})
 }
 
 // DeviceMTU returns the MTU of a device in a namespace, in bytes.

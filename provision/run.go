@@ -160,8 +160,11 @@ func (r *run) linkStep(ctx context.Context, s *Step) error {
 		delete(r.s.index, i.Name)
 		return links.Delete(ctx, i.Name)
 	case s.Up:
-		_, err := links.Change(ctx, i.Name, &ifaces.Change{Up: netlinkx.Some(true)})
-		return err
+		index, err := r.device(ctx, i.Name)
+		if err != nil {
+			return err
+		}
+		return r.s.routes.up(index)
 	case s.Verb == Change:
 		return r.changeLink(ctx, i, s.WasInterface)
 	}
