@@ -151,7 +151,7 @@ func TestRefuse(t *testing.T) {
 // TestStranger: who is neither root nor the owner is refused by the listener.
 func TestStranger(t *testing.T) {
 	if os.Geteuid() == 0 {
-		t.Skip("root is never a stranger")
+		t.Skip("needs an ordinary user, root is never a stranger: that strangers are refused was not tested")
 	}
 	path := filepath.Join(t.TempDir(), "esp.sock")
 	l, err := Listen(path)

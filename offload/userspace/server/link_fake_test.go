@@ -144,7 +144,7 @@ func newLinkClient(t *testing.T) *linkClient {
 	t.Helper()
 	home, err := os.Open("/proc/self/ns/net")
 	if err != nil {
-		t.Skip("needs /proc/self/ns/net")
+		t.Skip("needs /proc/self/ns/net: link messages were not tested")
 	}
 	t.Cleanup(func() { _ = home.Close() })
 	k := &fakeKernel{home: home}
