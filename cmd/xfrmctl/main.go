@@ -11,6 +11,7 @@ import (
 )
 
 func main() {
+	hideMemory(os.Stderr)
 	os.Exit(run(context.Background(), os.Args, os.Stdin, os.Stdout, os.Stderr))
 }
 
