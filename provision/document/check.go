@@ -152,12 +152,7 @@ func (c *checker) keysOf(t *Tunnel) {
 	}
 }
 
-func (t *Tunnel) suite() *Suite {
-	if s := suiteOf(t.Cipher.V); s != nil {
-		return s
-	}
-	return suiteOf("aes-gcm-128")
-}
+func (t *Tunnel) suite() *Suite { return suiteOf(t.Cipher.V) }
 
 func (c *checker) trafficOf(t *Tunnel) {
 	if len(t.Traffic) == 0 && t.tunnelMode() {
@@ -191,9 +186,9 @@ func (c *checker) pair(t *Tunnel, a, b Value[netip.Prefix]) {
 		switch {
 		case !t.tunnelMode() && (!v.V.IsSingleIP() || v.V.Addr() != node.Endpoint.V):
 			c.r.fail(v.at, "transport mode carries the traffic of %s itself: %s", node.Name, node.Endpoint.V)
-		case t.Forward.Set && !t.Forward.V && !v.V.IsSingleIP():
+		case !t.Forward.V && !v.V.IsSingleIP():
 			c.r.fail(v.at, "forward policy is missing: %s is a network behind %s, and what arrives for it is forwarded", v.V, node.Name)
-		case t.Interface.Set && t.wantsRoutes():
+		case t.Interface.Set && t.Routes.V:
 			for _, end := range t.Between {
 				if e := c.Nodes[end.V].Endpoint.V; v.V.Contains(e) {
 					c.r.fail(v.at, "the route to %s would lead packets to endpoint %s into the tunnel that they come out of; set routes: false and route them yourself", v.V, e)
@@ -203,8 +198,6 @@ func (c *checker) pair(t *Tunnel, a, b Value[netip.Prefix]) {
 		}
 	}
 }
-
-func (t *Tunnel) wantsRoutes() bool { return !t.Routes.Set || t.Routes.V }
 
 func (c *checker) interfaceOf(t *Tunnel) {
 	if !t.Interface.Set {

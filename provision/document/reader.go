@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -118,22 +117,6 @@ func (r *reader) tree(b []byte) (*yaml.Node, error) {
 	return top.Content[0], nil
 }
 
-// fields are the keys that a mapping may have.
-type fields map[string]func(*yaml.Node)
-
-// mapping reads a mapping; unknown and repeated keys are mistakes.
-func (r *reader) mapping(n *yaml.Node, what string, known fields) {
-	r.pairs(n, what, func(key, value *yaml.Node) {
-		read, ok := known[key.Value]
-		if !ok {
-			names := slices.Sorted(maps.Keys(known))
-			r.fail(key, "%s has no field %q; known are %s", what, key.Value, strings.Join(names, ", "))
-			return
-		}
-		read(value)
-	})
-}
-
 // pairs calls f with each key and value of a mapping.
 func (r *reader) pairs(n *yaml.Node, what string, f func(key, value *yaml.Node)) {
 	if !r.kind(n, yaml.MappingNode, what, "fields with values") {
@@ -155,16 +138,6 @@ func (r *reader) pairs(n *yaml.Node, what string, f func(key, value *yaml.Node))
 	}
 }
 
-// items calls f with each item of a list.
-func (r *reader) items(n *yaml.Node, what string, f func(*yaml.Node)) {
-	if !r.kind(n, yaml.SequenceNode, what, "a list") {
-		return
-	}
-	for _, item := range n.Content {
-		f(item)
-	}
-}
-
 func (r *reader) kind(n *yaml.Node, kind yaml.Kind, what, expected string) bool {
 	if n.Kind == yaml.AliasNode || n.Anchor != "" {
 		r.fail(n, "anchors and aliases are not taken")
@@ -175,19 +148,4 @@ func (r *reader) kind(n *yaml.Node, kind yaml.Kind, what, expected string) bool 
 		return false
 	}
 	return true
-}
-
-// scalar reads a value with parse.
-func scalar[T any](r *reader, what string, to *Value[T], parse func(string) (T, error)) func(*yaml.Node) {
-	return func(n *yaml.Node) {
-		if !r.kind(n, yaml.ScalarNode, what, "a single value") {
-			return
-		}
-		v, err := parse(n.Value)
-		if err != nil {
-			r.fail(n, "%s: %v", what, err)
-			return
-		}
-		*to = Value[T]{V: v, Set: true, at: n}
-	}
 }

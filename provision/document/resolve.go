@@ -131,7 +131,7 @@ func (e *end) resolve(ctx context.Context, s *provision.State) {
 		return
 	}
 	s.Interfaces = append(s.Interfaces, e.iface(ctx, outbound))
-	if e.t.wantsRoutes() {
+	if e.t.Routes.V {
 		s.Routes = append(s.Routes, e.routes()...)
 	}
 }
@@ -158,7 +158,7 @@ func (e *end) policies(own, peers netip.Prefix) (all []*netlinkx.Policy) {
 		all = append(all, p)
 	}
 	add(netlinkx.PolicyIn, peers, own, in)
-	if e.t.tunnelMode() && (!e.t.Forward.Set || e.t.Forward.V) {
+	if e.t.tunnelMode() && e.t.Forward.V {
 		add(netlinkx.PolicyFwd, peers, own, in)
 	}
 	add(netlinkx.PolicyOut, own, peers, out)
@@ -228,7 +228,7 @@ func (e *end) routes() (all []*provision.Route) {
 		}
 		seen[x[1]] = true
 		all = append(all, &provision.Route{Dst: x[1], Dev: e.t.Interface.V, Metric: provision.RouteMetric})
-		if !e.t.Guard.Set || e.t.Guard.V {
+		if e.t.Guard.V {
 			all = append(all, &provision.Route{Dst: x[1], Metric: provision.GuardMetric})
 		}
 	}

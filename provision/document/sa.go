@@ -23,12 +23,12 @@ func (e *end) sa(ctx context.Context, from, to *Node) *netlinkx.SA {
 		// either family may be inside
 		sa.Mode, sa.Flags = netlinkx.ModeTunnel, netlinkx.FlagAFUnspec
 	}
-	if t.esn() {
+	if t.ESN.V {
 		sa.Flags |= netlinkx.FlagESN
 	}
 	sa.Dir = netlinkx.DirOut
 	if to == e.self {
-		sa.Dir, sa.ReplayWindow = netlinkx.DirIn, t.window()
+		sa.Dir, sa.ReplayWindow = netlinkx.DirIn, t.Window.V
 	} else {
 		sa.TFCPad = t.TFCPad.V
 		sa.OutputMark = netlinkx.Mark{Value: t.Output.V.Value, Mask: t.Output.V.Mask}
@@ -42,15 +42,6 @@ func (e *end) sa(ctx context.Context, from, to *Node) *netlinkx.SA {
 		return nil
 	}
 	return sa
-}
-
-func (t *Tunnel) esn() bool { return !t.ESN.Set || t.ESN.V }
-
-func (t *Tunnel) window() uint32 {
-	if t.Window.Set {
-		return t.Window.V
-	}
-	return defaultWindow
 }
 
 func (l *Limits) limits() netlinkx.Limits {
@@ -73,7 +64,7 @@ func (l *Limits) limits() netlinkx.Limits {
 // key and SPI, at both ends, so that the new pair stands beside the old one.
 func (e *end) parameters(sa *netlinkx.SA) string {
 	return fmt.Sprintf("%s %s %s %v %s esn %v window %d tfc %d encap %v reqid %d", sa.Src, sa.Dst, sa.Proto, sa.Mode,
-		e.t.suite().Name, e.t.esn(), e.t.window(), e.t.TFCPad.V, e.t.EncapPort.Set, e.reqID)
+		e.t.suite().Name, e.t.ESN.V, e.t.Window.V, e.t.TFCPad.V, e.t.EncapPort.Set, e.reqID)
 }
 
 // key gives an SA its algorithms, key and SPI.
@@ -134,11 +125,7 @@ func (e *end) material(ctx context.Context, sa *netlinkx.SA, from, to *Node) ([]
 }
 
 func (e *end) derivation(sa *netlinkx.SA, from, to *Node) *keys.Derivation {
-	d := &keys.Derivation{Tunnel: e.t.Name.V, From: from.Name, To: to.Name, Epoch: 1, Parameters: e.parameters(sa)}
-	if e.t.Keys.Epoch.Set {
-		d.Epoch = e.t.Keys.Epoch.V
-	}
-	return d
+	return &keys.Derivation{Tunnel: e.t.Name.V, From: from.Name, To: to.Name, Epoch: e.t.Keys.Epoch.V, Parameters: e.parameters(sa)}
 }
 
 // boots adds the boot identifiers of both nodes, with which counters that begin

@@ -13,7 +13,7 @@ import (
 const Version = 1
 
 // Value is a value of a document and its place there. Set tells whether the
-// document gives it.
+// document gives it; V is the default where it does not.
 type Value[T any] struct {
 	V   T
 	Set bool
@@ -25,6 +25,7 @@ type Document struct {
 	Owner   Owner
 	Nodes   map[string]*Node
 	Tunnels []*Tunnel
+	version Value[uint64]
 	r       *reader
 }
 
@@ -44,8 +45,8 @@ type Node struct {
 }
 
 // Tunnel is a pair of SAs with its policies, and an XFRM interface with routes
-// unless Interface is absent. Numbers that are absent have the defaults that
-// the fields name.
+// unless Interface is absent. Its fields are those of the document; the table
+// in rule tells what they mean and which defaults they have.
 type Tunnel struct {
 	Name      Value[string]
 	Between   [2]Value[string] // names of both nodes

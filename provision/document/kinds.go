@@ -1,0 +1,213 @@
+package document
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/xfrmctl/xfrmctl/provision"
+	"github.com/xfrmctl/xfrmctl/provision/keys"
+)
+
+// kind is a kind of single values: how one is read, and what the schema says of
+// it.
+type kind[T any] struct {
+	parse func(string) (T, error)
+	form  form
+}
+
+var (
+	namePattern   = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}$`)
+	devicePattern = regexp.MustCompile(`^[^/: \t\n]{1,15}$`)
+)
+
+// name is that of a node, a tunnel or an owner.
+func name() kind[string] {
+	return kind[string]{func(s string) (string, error) {
+		if !namePattern.MatchString(s) || strings.Contains(s, "-to-") {
+			return "", fmt.Errorf("%q is no name: letters, digits, - _ . and at most 64 of them, without -to-", s)
+		}
+		return s, nil
+	}, form{Type: "string", Pattern: namePattern.String(), Not: &form{Pattern: "-to-"}}}
+}
+
+// word is any text.
+func word() kind[string] {
+	return kind[string]{func(s string) (string, error) {
+		if s == "" {
+			return "", errors.New("it is empty")
+		}
+		return s, nil
+	}, form{Type: "string", MinLength: 1}}
+}
+
+// device is the name of a network device.
+func device() kind[string] {
+	return kind[string]{func(s string) (string, error) {
+		if !devicePattern.MatchString(s) || len(s) > 15 || s == "." || s == ".." {
+			return "", fmt.Errorf("%q is no name of a device: at most 15 bytes without / : and blanks", s)
+		}
+		return s, nil
+	}, form{Type: "string", Pattern: devicePattern.String(), Not: &form{Enum: []string{".", ".."}}}}
+}
+
+func oneOf(words ...string) kind[string] {
+	return kind[string]{func(s string) (string, error) {
+		if !slices.Contains(words, s) {
+			return "", fmt.Errorf("%q is none of %s", s, strings.Join(words, ", "))
+		}
+		return s, nil
+	}, form{Type: "string", Enum: words}}
+}
+
+func cipher() kind[string] {
+	var names []string
+	for _, x := range Suites() {
+		names = append(names, x.Name)
+	}
+	return oneOf(names...)
+}
+
+func boolean() kind[bool] {
+	return kind[bool]{func(s string) (bool, error) {
+		switch s {
+		case "true":
+			return true, nil
+		case "false":
+			return false, nil
+		}
+		return false, fmt.Errorf("%q is neither true nor false", s)
+	}, form{Type: "boolean"}}
+}
+
+func number(s string) (uint64, error) {
+	n, err := strconv.ParseUint(s, 0, 64)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a number", s)
+	}
+	return n, nil
+}
+
+func inBounds(s string, low, high uint64) (uint64, error) {
+	n, err := number(s)
+	if err == nil && (n < low || n > high) {
+		err = fmt.Errorf("%d is not in %d to %d", n, low, high)
+	}
+	return n, err
+}
+
+const max32 = 1<<32 - 1
+
+// bounded is a number between low and high, both included.
+func bounded(low, high uint64) kind[uint32] {
+	return kind[uint32]{func(s string) (uint32, error) {
+		n, err := inBounds(s, low, high)
+		return uint32(n), err
+	}, integer(low, high)}
+}
+
+// atLeast is bounded with a reason why no smaller number makes sense; what in
+// it is the number that was given.
+func atLeast(low, high uint64, reason func(n uint64) string) kind[uint32] {
+	return kind[uint32]{func(s string) (uint32, error) {
+		n, err := inBounds(s, 0, high)
+		if err == nil && n < low {
+			err = errors.New(reason(n))
+		}
+		return uint32(n), err
+	}, integer(low, high)}
+}
+
+func window() kind[uint32] {
+	return atLeast(1, 4096, func(uint64) string { return "a window of 0 turns protection against replays off" })
+}
+
+func mtu() kind[uint32] {
+	return atLeast(576, 65535, func(n uint64) string {
+		return fmt.Sprintf("%d is too small: hosts send 576 bytes without asking (RFC 1122)", n)
+	})
+}
+
+// count is a number of any size.
+func count() kind[uint64] { return kind[uint64]{number, integer(0, 1<<64-1)} }
+
+func limit() kind[uint64] {
+	return kind[uint64]{func(s string) (uint64, error) {
+		n, err := number(s)
+		if err == nil && n == 0 {
+			err = errors.New("0 would end an SA with its first packet; leave it out for no limit")
+		}
+		return n, err
+	}, integer(1, 1<<64-1)}
+}
+
+// reference says where a key is.
+func reference() kind[string] {
+	return kind[string]{func(s string) (string, error) { return s, keys.Check(s) },
+		form{Type: "string", Pattern: `^(file|env|command|credential):.`}}
+}
+
+func endpoint() kind[netip.Addr] {
+	return kind[netip.Addr]{func(s string) (netip.Addr, error) {
+		a, err := netip.ParseAddr(s)
+		switch {
+		case err != nil:
+			return a, fmt.Errorf("%q is not an address", s)
+		case a.IsUnspecified() || a.IsMulticast() || a.Zone() != "" || a.Is4In6():
+			return a, fmt.Errorf("%s cannot be an endpoint", a)
+		}
+		return a, nil
+	}, form{Type: "string", AnyOf: []form{{Format: "ipv4"}, {Format: "ipv6"}}}}
+}
+
+func prefixForm() form { return form{Type: "string", Pattern: `^[0-9a-fA-F.:]+/[0-9]{1,3}$`} }
+
+// address is an address with the length of its subnet.
+func address() kind[netip.Prefix] { return kind[netip.Prefix]{netip.ParsePrefix, prefixForm()} }
+
+func prefix() kind[netip.Prefix] {
+	return kind[netip.Prefix]{func(s string) (netip.Prefix, error) {
+		p, err := netip.ParsePrefix(s)
+		switch {
+		case err != nil:
+			return p, fmt.Errorf("%q is not a prefix like 10.1.0.0/16", s)
+		case p != p.Masked():
+			return p, fmt.Errorf("%s has bits behind its length that match nothing: %s is meant", p, p.Masked())
+		}
+		return p, nil
+	}, prefixForm()}
+}
+
+func idRange() kind[provision.Range] {
+	return kind[provision.Range]{func(s string) (provision.Range, error) {
+		first, last, ok := strings.Cut(s, "-")
+		a, err := inBounds(strings.TrimSpace(first), 1, max32)
+		b, err2 := inBounds(strings.TrimSpace(last), 1, max32)
+		if !ok || err != nil || err2 != nil || b < a {
+			return provision.Range{}, fmt.Errorf("%q is not a range like 1000-1999", s)
+		}
+		return provision.Range{First: uint32(a), Last: uint32(b)}, nil
+	}, form{Type: "string", Pattern: `^\s*[0-9][0-9a-fA-FxX_]*\s*-\s*[0-9][0-9a-fA-FxX_]*\s*$`}}
+}
+
+func mark() kind[Mark] {
+	return kind[Mark]{func(s string) (Mark, error) {
+		value, mask, masked := strings.Cut(s, "/")
+		m := Mark{Mask: max32}
+		v, err := inBounds(value, 0, max32)
+		if err == nil && masked {
+			var x uint64
+			x, err = inBounds(mask, 0, max32)
+			m.Mask = uint32(x)
+		}
+		m.Value = uint32(v)
+		if err == nil && (m.Value&^m.Mask != 0 || m.Value == 0) {
+			err = fmt.Errorf("%s sets nothing, or bits that its mask leaves out", s)
+		}
+		return m, err
+	}, form{AnyOf: []form{integer(1, max32), {Type: "string", Pattern: `^[0-9][0-9a-fA-FxX]*(/[0-9][0-9a-fA-FxX]*)?$`}}}}
+}
