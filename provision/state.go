@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
+	"github.com/xfrmctl/xfrmctl/offload"
 )
 
 // State is what a namespace has, or shall have, as far as this package is
@@ -14,6 +15,11 @@ type State struct {
 	SAs        []*netlinkx.SA
 	Policies   []*netlinkx.Policy
 	Routes     []*Route
+	// Settings are of things that are there anyway, one for each.
+	Settings []*Settings
+	// Placements say of SAs, by identity, that a device shall carry them. An SA
+	// that has none is for software. Only in wanted states.
+	Placements map[ID]*Placement
 }
 
 // Interface is an XFRM interface. Wanted ones are always up in the end.
@@ -26,6 +32,31 @@ type Interface struct {
 	// link-local ones itself.
 	Addresses []netip.Prefix
 	Up        bool
+	// NetNS names the namespace that the interface lives in, as `ip netns` does;
+	// "" that of the session, whose SAs and policies it has in any case.
+	NetNS string
+	// NoXFRM: IPv4 packets that are routed to the interface meet no policy
+	// before it (disable_xfrm), so that policies without if_id are for all others.
+	NoXFRM bool
+}
+
+// Settings are values by name: the GRO and GSO switches of a device (0 off, 1
+// on; sizes and times as numbers), or the default policy. What is not named
+// stays as it is. The values that were there before are kept in the ledger, and
+// come back when a value is no longer wanted.
+type Settings struct {
+	Device string // "" the default policy: in, fwd, out as netlinkx.DefaultAction
+	Values map[string]uint64
+}
+
+// Placement is where an SA shall be.
+type Placement struct {
+	Want offload.Want
+	// Rung, NIC, Reason and Fix are what package offload decided beforehand.
+	Rung   offload.Rung
+	NIC    string
+	Reason string // why it is not on a better rung
+	Fix    string
 }
 
 // Route is a route of the main table: to an interface, or a guard, which
@@ -35,6 +66,7 @@ type Route struct {
 	Dst    netip.Prefix // masked
 	Dev    string       // "" in a guard
 	Metric uint32       // not 0; tells routes with one destination apart
+	NetNS  string       // namespace that it is in, as in Interface
 }
 
 // Guard reports whether r lets nothing out.
@@ -42,6 +74,11 @@ func (r *Route) Guard() bool { return r.Dev == "" }
 
 // GuardMetric is the metric of guards: every other route is preferred.
 const GuardMetric uint32 = 0xffffff00
+
+// GuardPriority is where the priorities of guard policies begin: policies that
+// block what is to be protected, and exceptions from them. All that protects, or
+// lets out on purpose, has a better one.
+const GuardPriority uint32 = 0xff000000
 
 // RouteMetric is the metric of a route that says nothing else. It is what IPv6
 // makes of none.

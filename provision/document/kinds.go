@@ -21,8 +21,9 @@ type kind[T any] struct {
 }
 
 var (
-	namePattern   = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}$`)
-	devicePattern = regexp.MustCompile(`^[^/: \t\n]{1,15}$`)
+	namePattern      = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}$`)
+	namespacePattern = regexp.MustCompile(`^[^/ \t\n]{1,255}$`)
+	devicePattern    = regexp.MustCompile(`^[^/: \t\n]{1,15}$`)
 )
 
 // name is that of a node, a tunnel or an owner.
@@ -55,6 +56,16 @@ func device() kind[string] {
 	}, form{Type: "string", Pattern: devicePattern.String(), Not: &form{Enum: []string{".", ".."}}}}
 }
 
+// namespace is the name of a network namespace, as `ip netns` has it.
+func namespace() kind[string] {
+	return kind[string]{func(s string) (string, error) {
+		if !namespacePattern.MatchString(s) || s == "." || s == ".." {
+			return "", fmt.Errorf("%q is no name of a network namespace, a file in /run/netns", s)
+		}
+		return s, nil
+	}, form{Type: "string", Pattern: namespacePattern.String(), Not: &form{Enum: []string{".", ".."}}}}
+}
+
 func oneOf(words ...string) kind[string] {
 	return kind[string]{func(s string) (string, error) {
 		if !slices.Contains(words, s) {
@@ -70,6 +81,13 @@ func cipher() kind[string] {
 		names = append(names, x.Name)
 	}
 	return oneOf(names...)
+}
+
+// guard is true or false, or one of the two ways to guard.
+func guard() kind[string] {
+	k := oneOf("true", "false", "routes", "policies")
+	k.form = form{AnyOf: []form{{Type: "boolean"}, {Type: "string", Enum: []string{"routes", "policies"}}}}
+	return k
 }
 
 func boolean() kind[bool] {
@@ -192,22 +210,4 @@ func idRange() kind[provision.Range] {
 		}
 		return provision.Range{First: uint32(a), Last: uint32(b)}, nil
 	}, form{Type: "string", Pattern: `^\s*[0-9][0-9a-fA-FxX_]*\s*-\s*[0-9][0-9a-fA-FxX_]*\s*$`}}
-}
-
-func mark() kind[Mark] {
-	return kind[Mark]{func(s string) (Mark, error) {
-		value, mask, masked := strings.Cut(s, "/")
-		m := Mark{Mask: max32}
-		v, err := inBounds(value, 0, max32)
-		if err == nil && masked {
-			var x uint64
-			x, err = inBounds(mask, 0, max32)
-			m.Mask = uint32(x)
-		}
-		m.Value = uint32(v)
-		if err == nil && (m.Value&^m.Mask != 0 || m.Value == 0) {
-			err = fmt.Errorf("%s sets nothing, or bits that its mask leaves out", s)
-		}
-		return m, err
-	}, form{AnyOf: []form{integer(1, max32), {Type: "string", Pattern: `^[0-9][0-9a-fA-FxX]*(/[0-9][0-9a-fA-FxX]*)?$`}}}}
 }

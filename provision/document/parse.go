@@ -37,6 +37,7 @@ func (d *Document) rule() rule {
 	return mapping(
 		field{"version", "version of this form of documents", version.needed()},
 		field{"owner", "in whose name objects are made, and the ids that they have", d.Owner.rule().needed()},
+		field{"engine", "who has the SAs: kernel, userspace, or auto, which is what xfrmctl chooses by itself", preset(&d.Engine, oneOf("auto", "kernel", "userspace"), "auto")},
 		field{"nodes", "the machines at the ends of tunnels, by name", d.nodes()},
 		field{"tunnels", "the tunnels between them", list(d.tunnel)},
 	)
@@ -77,12 +78,14 @@ func (n *Node) rule() rule {
 		field{"endpoint", "the address of its outer packets", single(&n.Endpoint, endpoint()).needed()},
 		field{"underlay", "the device that its outer packets take", single(&n.Underlay, device())},
 		field{"path_mtu", "MTU of the outer path in bytes, when it is less than the underlay's", single(&n.PathMTU, mtu())},
+		field{"gro", "how the underlay joins and cuts packets: keep, fast, or settings in the words of xfrmctl gro set", n.GRO.rule()},
+		field{"default_policy", "what becomes of traffic that no policy matches, in the whole network namespace", n.Default.rule()},
 		field{"boot_id", "what /proc/sys/kernel/random/boot_id says there; for derived keys", single(&n.BootID, word())},
 	)
 }
 
 func (d *Document) tunnel(n *yaml.Node) rule {
-	t := &Tunnel{at: n, SPI: map[string]Value[uint32]{}, Addresses: map[string][]Value[netip.Prefix]{}}
+	t := &Tunnel{at: n, SPI: map[string]Value[uint32]{}, Addresses: map[string][]Value[netip.Prefix]{}, NetNS: map[string]Value[string]{}}
 	t.Keys.Static = map[string]Value[string]{}
 	d.Tunnels = append(d.Tunnels, t)
 	return t.rule().as("tunnel")
@@ -104,12 +107,16 @@ func (t *Tunnel) rule() rule {
 		field{"if_id", "of the interface; absent: chosen by the tunnel's name", single(&t.IfID, bounded(1, max32))},
 		field{"mtu", "of the interface in bytes; absent: what fits", single(&t.MTU, mtu())},
 		field{"addresses", "of the interface at each end, with the length of their subnets", t.addresses()},
+		field{"namespace", "the named network namespace that the interface lives in, by node; SAs and policies stay outside", t.namespaces()},
 		field{"traffic", "what the tunnel carries: a prefix behind each of its ends", list(t.traffic)},
 		field{"routes", "routes to the other end's prefixes, through the interface", preset(&t.Routes, boolean(), true)},
-		field{"guard", "below each route one that answers unreachable, so that nothing leaves in clear", preset(&t.Guard, boolean(), true)},
+		field{"guard", "what keeps clear text off ways around the tunnel: routes below its own that answer unreachable, policies that block, both or neither", preset(&t.Guard, guard(), "true").with(func(f *form) { f.Default = true })},
 		field{"forward", "the policy for what is forwarded; false is for hosts only", preset(&t.Forward, boolean(), true)},
 		field{"encap_port", "UDP port of both ends for ESP in UDP; needs the userspace engine", single(&t.EncapPort, bounded(1, 65535))},
-		field{"output_mark", "VALUE/MASK that outer packets get", single(&t.Output, mark())},
+		field{"mark", "VALUE/MASK that packets must have for SAs and policies to be theirs, for both directions or by direction", inOut(&t.Mark, match(), both)},
+		field{"output_mark", "VALUE/MASK that outer packets get; by direction also that which decrypted ones get", inOut(&t.Output, mark(), onlyOut)},
+		field{"offload", "whether the underlay carries the SAs, for both directions or by direction", t.offload()},
+		field{"offload_type", "crypto: the device encrypts; packet: it does all, policies too", preset(&t.OffloadOf, oneOf("crypto", "packet"), "crypto")},
 		field{"lifetime", "what ends the SAs", t.Limits.rule()},
 	)
 }

@@ -228,7 +228,7 @@ func (e *end) routes() (all []*provision.Route) {
 		}
 		seen[x[1]] = true
 		all = append(all, &provision.Route{Dst: x[1], Dev: e.t.Interface.V, Metric: provision.RouteMetric})
-		if e.t.Guard.V {
+		if e.t.Guard.V == "true" || e.t.Guard.V == "routes" {
 			all = append(all, &provision.Route{Dst: x[1], Metric: provision.GuardMetric})
 		}
 	}

@@ -31,7 +31,11 @@ func (e *end) sa(ctx context.Context, from, to *Node) *netlinkx.SA {
 		sa.Dir, sa.ReplayWindow = netlinkx.DirIn, t.Window.V
 	} else {
 		sa.TFCPad = t.TFCPad.V
-		sa.OutputMark = netlinkx.Mark{Value: t.Output.V.Value, Mask: t.Output.V.Mask}
+	}
+	if sa.Dir == netlinkx.DirIn {
+		sa.Mark, sa.OutputMark = netlinkx.Mark(t.Mark.In.V), netlinkx.Mark(t.Output.In.V)
+	} else {
+		sa.Mark, sa.OutputMark = netlinkx.Mark(t.Mark.Out.V), netlinkx.Mark(t.Output.Out.V)
 	}
 	if t.EncapPort.Set {
 		port := uint16(t.EncapPort.V)

@@ -23,6 +23,7 @@ type Value[T any] struct {
 // Document describes tunnels between nodes: both ends of each.
 type Document struct {
 	Owner   Owner
+	Engine  Value[string] // auto, kernel, userspace; default auto
 	Nodes   map[string]*Node
 	Tunnels []*Tunnel
 	version Value[uint64]
@@ -42,7 +43,24 @@ type Node struct {
 	Underlay Value[string]     // device that the outer packets take
 	PathMTU  Value[uint32]     // of the outer path; absent: the underlay's, else 1500
 	BootID   Value[string]     // for keys that are derived; absent: this boot's, for the own node
+	GRO      GRO               // of the underlay
+	Default  DefaultPolicy     // of the node's namespace
 }
+
+// GRO is how a device shall join and cut packets: a profile, or settings by the
+// names that `xfrmctl gro set` takes. The zero GRO is silent.
+type GRO struct {
+	Profile Value[string]            // keep: nothing is changed; fast: what ESP is fastest with
+	Values  map[string]Value[uint64] // of features 0 off, 1 on
+}
+
+// DefaultPolicy is what becomes of traffic that no policy matches, by direction:
+// block or accept; absent: left as it is.
+type DefaultPolicy struct{ In, Fwd, Out Value[string] }
+
+// InOut is a value for each direction of a tunnel, the same at both ends: In is
+// for what comes in there.
+type InOut[T any] struct{ In, Out Value[T] }
 
 // Tunnel is a pair of SAs with its policies, and an XFRM interface with routes
 // unless Interface is absent. Its fields are those of the document; the table
@@ -62,12 +80,16 @@ type Tunnel struct {
 	IfID      Value[uint32] // absent: chosen from the owner's range by name
 	MTU       Value[uint32] // absent: what fits through the SA
 	Addresses map[string][]Value[netip.Prefix]
+	NetNS     map[string]Value[string] // namespace that the interface lives in, by node
 	Traffic   []Traffic
 	Routes    Value[bool]   // default true
-	Guard     Value[bool]   // default true
+	Guard     Value[string] // true, false, routes, policies; default true
 	Forward   Value[bool]   // default true
 	EncapPort Value[uint32] // UDP, both ends
-	Output    Value[Mark]
+	Mark      InOut[Mark]   // that packets must have
+	Output    InOut[Mark]   // that packets get
+	Offload   InOut[string] // auto, prefer, require, off; default off
+	OffloadOf Value[string] // crypto, packet; default crypto
 	Limits    Limits
 	at        *yaml.Node
 }
