@@ -79,7 +79,7 @@ func (p *planner) dropDisplaced(got *Interface) {
 // to delete, and takes them away in the end.
 func (p *planner) guardWhile(dev, why string, goes func(*Route) bool) {
 	for _, r := range p.o.Routes {
-		if r.Dev != dev || !goes(r) {
+		if !slices.Contains(r.devices(), dev) || !goes(r) {
 			continue
 		}
 		g := &Route{Dst: r.Dst, Metric: GuardMetric}

@@ -13,7 +13,7 @@ func (p *planner) routes() {
 		case got == nil:
 			p.add(stRoute, &Step{Verb: Create, ID: id, Route: want})
 		case p.foreign(id):
-		case got.Dev != want.Dev:
+		case !slices.Equal(got.devices(), want.devices()):
 			p.add(stRoute, &Step{Verb: Change, ID: id, Route: want, WasRoute: got, Why: "dev"})
 		case p.loses(got):
 			p.add(stRoute, &Step{Verb: Replace, ID: id, Route: want, Why: "the kernel deletes it with what it belongs to"})
@@ -21,7 +21,7 @@ func (p *planner) routes() {
 	}
 	for _, got := range p.o.Routes {
 		id := routeID(got)
-		if got.Guard() || p.w.routes[id] != nil || !p.ours(id) || p.displaced[got.Dev] {
+		if got.Guard() || p.w.routes[id] != nil || !p.ours(id) || p.goes(got) {
 			continue
 		}
 		if !p.opts.Prune {
@@ -34,7 +34,12 @@ func (p *planner) routes() {
 
 // loses reports whether the kernel may delete a route in the course of the plan.
 func (p *planner) loses(r *Route) bool {
-	return p.displaced[r.Dev] || p.emptied[r.Dev] && r.is4()
+	return p.goes(r) || r.is4() && slices.ContainsFunc(r.devices(), func(dev string) bool { return p.emptied[dev] })
+}
+
+// goes reports whether a route leads to an interface that is deleted.
+func (p *planner) goes(r *Route) bool {
+	return slices.ContainsFunc(r.devices(), func(dev string) bool { return p.displaced[dev] })
 }
 
 // guards removes guards of ours that guard nothing: no route of ours that stays

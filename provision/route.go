@@ -76,44 +76,76 @@ func observedRoute(m *rtnetlink.RouteMessage, names map[uint32]string) *Route {
 		}
 	}
 	out := &Route{Dst: netip.PrefixFrom(addr, int(m.DstLength)), Metric: m.Attributes.Priority}
+	hops := m.Attributes.Multipath
+	if len(hops) == 0 {
+		hops = []rtnetlink.NextHop{{Hop: rtnetlink.RTNextHop{IfIndex: m.Attributes.OutIface}, Gateway: m.Attributes.Gateway}}
+	}
 	switch {
 	case m.Type == rtUnreachable && out.Metric == GuardMetric:
 	case m.Type != rtUnicast:
 		out.Dev = fmt.Sprintf("(type %d)", m.Type)
-	case m.Attributes.Gateway != nil || names[m.Attributes.OutIface] == "":
-		out.Dev = fmt.Sprintf("if%d", m.Attributes.OutIface)
 	default:
-		out.Dev = names[m.Attributes.OutIface]
+		out.Dev = hopDevice(&hops[0], names)
+		for k := range hops[1:] {
+			out.More = append(out.More, hopDevice(&hops[1+k], names))
+		}
 	}
 	return out
 }
 
-// message is the request for a route; index is that of its device.
-func (rt *Route) message(index uint32) *rtnetlink.RouteMessage {
+// hopDevice returns the interface that a next hop leads to, or what tells that
+// it is none of ours.
+func hopDevice(h *rtnetlink.NextHop, names map[uint32]string) string {
+	name := names[h.Hop.IfIndex]
+	if name == "" || h.Hop.Hops != 0 || h.Gateway != nil && !h.Gateway.Equal(sharedGateway()) {
+		return fmt.Sprintf("if%d", h.Hop.IfIndex)
+	}
+	return name
+}
+
+// sharedGateway stands in the hops of IPv6 routes to several interfaces: the
+// kernel takes only hops with a gateway there (kernel:
+// ip6_route_multipath_add). An XFRM interface resolves no neighbours, so any
+// will do.
+func sharedGateway() net.IP { return net.ParseIP("fe80::1") }
+
+// message is the request for a route; without hops it means any to its
+// destination that has its metric.
+func (rt *Route) message(hops ...uint32) *rtnetlink.RouteMessage {
+	is4 := rt.Dst.Addr().Is4()
 	m := &rtnetlink.RouteMessage{
 		Family: uint8(netlinkx.FamilyOf(rt.Dst.Addr())), DstLength: uint8(rt.Dst.Bits()), Table: rtTableMain,
 		Protocol: rtProtoStatic, Type: rtUnicast,
-		Attributes: rtnetlink.RouteAttributes{Dst: net.IP(rt.Dst.Addr().AsSlice()), Priority: rt.Metric, OutIface: index},
+		Attributes: rtnetlink.RouteAttributes{Dst: net.IP(rt.Dst.Addr().AsSlice()), Priority: rt.Metric},
 	}
 	switch {
 	case rt.Guard():
-		m.Type, m.Attributes.OutIface = rtUnreachable, 0
-	case rt.Dst.Addr().Is4():
+		m.Type = rtUnreachable
+	case is4:
 		m.Scope = rtScopeLink
+	}
+	if len(hops) == 1 {
+		m.Attributes.OutIface = hops[0]
+		return m
+	}
+	for _, index := range hops {
+		hop := rtnetlink.NextHop{Hop: rtnetlink.RTNextHop{IfIndex: index}}
+		if !is4 {
+			hop.Gateway = sharedGateway()
+		}
+		m.Attributes.Multipath = append(m.Attributes.Multipath, hop)
 	}
 	return m
 }
 
-func (r *routes) add(rt *Route, index uint32, replace bool) error {
+func (r *routes) add(rt *Route, hops []uint32, replace bool) error {
 	if replace {
-		return r.conn.Route.Replace(rt.message(index))
+		return r.conn.Route.Replace(rt.message(hops...))
 	}
-	return r.conn.Route.Add(rt.message(index))
+	return r.conn.Route.Add(rt.message(hops...))
 }
 
-func (r *routes) delete(rt *Route, index uint32) error {
-	return r.conn.Route.Delete(rt.message(index))
-}
+func (r *routes) delete(rt *Route) error { return r.conn.Route.Delete(rt.message()) }
 
 // up sets a device up. Package ifaces would read its addresses back, for which
 // the kernel looks at those of all devices: with thousands of interfaces that

@@ -203,21 +203,25 @@ func (r *run) addressStep(ctx context.Context, s *Step) error {
 }
 
 func (r *run) routeStep(ctx context.Context, s *Step) error {
-	index := uint32(0)
-	if !s.Route.Guard() {
-		var err error
-		if index, err = r.device(ctx, s.Route.Dev); err != nil {
-			return err
-		}
-	}
 	if s.Verb == Delete {
-		err := r.s.routes.delete(s.Route, index)
+		err := r.s.routes.delete(s.Route)
 		if errors.Is(err, syscall.ESRCH) {
 			return nil
 		}
 		return err
 	}
-	return r.s.routes.add(s.Route, index, s.Verb == Change || s.Verb == Replace)
+	var hops []uint32
+	for _, dev := range s.Route.devices() {
+		if s.Route.Guard() {
+			break
+		}
+		index, err := r.device(ctx, dev)
+		if err != nil {
+			return err
+		}
+		hops = append(hops, index)
+	}
+	return r.s.routes.add(s.Route, hops, s.Verb == Change || s.Verb == Replace)
 }
 
 // device returns the ifindex of an XFRM interface.

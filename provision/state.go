@@ -3,6 +3,7 @@ package provision
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload"
@@ -65,8 +66,16 @@ type Placement struct {
 type Route struct {
 	Dst    netip.Prefix // masked
 	Dev    string       // "" in a guard
+	More   []string     // devices that share the traffic with Dev in equal parts
 	Metric uint32       // not 0; tells routes with one destination apart
 	NetNS  string       // namespace that it is in, as in Interface
+}
+
+// devices are those that the route leads to, sorted.
+func (r *Route) devices() []string {
+	all := append([]string{r.Dev}, r.More...)
+	slices.Sort(all)
+	return all
 }
 
 // Guard reports whether r lets nothing out.

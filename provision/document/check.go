@@ -20,7 +20,7 @@ func (d *Document) check(top *yaml.Node) {
 	case d.Owner.IfID.V.Len() < uint64(len(d.Tunnels)):
 		d.r.fail(d.Owner.IfID.at, "the range has fewer if_ids than there are tunnels")
 	}
-	c := &checker{Document: d, names: map[string]bool{}, places: map[string]string{}}
+	c := &checker{Document: d, names: map[string]bool{}, places: map[string]string{}, routes: map[string]*Tunnel{}}
 	for _, t := range d.Tunnels {
 		c.tunnel(t)
 	}
@@ -32,6 +32,7 @@ type checker struct {
 	*Document
 	names  map[string]bool
 	places map[string]string
+	routes map[string]*Tunnel
 }
 
 func (c *checker) tunnel(t *Tunnel) {
@@ -75,12 +76,43 @@ func (c *checker) between(t *Tunnel) bool {
 		c.r.fail(b.at, "both ends are %s", b.V)
 		return false
 	}
-	x, y := c.Nodes[a.V].Endpoint, c.Nodes[b.V].Endpoint
+	c.ends(t)
+	x, y := c.at(t, a.V).Endpoint, c.at(t, b.V).Endpoint
 	if x.Set && y.Set && x.V.Is4() != y.V.Is4() {
 		c.r.fail(b.at, "endpoint %s of %s is of another family than %s of %s", y.V, b.V, x.V, a.V)
 	}
 	return x.Set && y.Set
 }
+
+// at returns a node as a tunnel sees it.
+func (d *Document) at(t *Tunnel, node string) *Node {
+	n := *d.Nodes[node]
+	if v := t.Endpoints[node]; v.Set {
+		n.Endpoint = v
+	}
+	if v := t.Underlays[node]; v.Set {
+		n.Underlay = v
+	}
+	return &n
+}
+
+// ends looks for endpoints and underlays of nodes that are no ends of the tunnel.
+func (c *checker) ends(t *Tunnel) {
+	for node, v := range t.Endpoints {
+		if !t.endsAt(node) {
+			c.r.fail(v.at, "%s is not an end of this tunnel", node)
+		}
+	}
+	for node, v := range t.Underlays {
+		if !t.endsAt(node) {
+			c.r.fail(v.at, "%s is not an end of this tunnel", node)
+		}
+	}
+}
+
+func (t *Tunnel) endsAt(node string) bool { return node == t.Between[0].V || node == t.Between[1].V }
+
+func (t *Tunnel) routed() bool { return t.Routes.V != "false" }
 
 // shared refuses what two tunnels of one node cannot both have.
 func (c *checker) shared(t *Tunnel) {
@@ -160,7 +192,7 @@ func (c *checker) trafficOf(t *Tunnel) {
 	}
 	for _, x := range t.Traffic {
 		for who, v := range x.Prefix {
-			if who != t.Between[0].V && who != t.Between[1].V {
+			if !t.endsAt(who) {
 				c.r.fail(v.at, "%s is not an end of this tunnel", who)
 			}
 		}
@@ -176,21 +208,36 @@ func (c *checker) trafficOf(t *Tunnel) {
 			c.r.fail(b.at, "%s matches nothing that comes from %s: another family", b.V, a.V)
 		}
 		c.pair(t, a, b)
+		c.route(t, t.Between[0].V, b)
+		c.route(t, t.Between[1].V, a)
 	}
+}
+
+// route refuses a second route to a prefix, unless both tunnels share it.
+func (c *checker) route(t *Tunnel, node string, v Value[netip.Prefix]) {
+	if !t.Interface.Set || !t.routed() {
+		return
+	}
+	key := "route " + node + " " + v.V.String() + " " + t.NetNS[node].V
+	if other := c.routes[key]; other != nil && other != t && (t.Routes.V != "multipath" || other.Routes.V != "multipath") {
+		c.r.fail(v.at, "the route of %s to %s leads to tunnel %s already; with routes: multipath at both they share the traffic", node, v.V, other.Name.V)
+		return
+	}
+	c.routes[key] = t
 }
 
 // pair looks at both prefixes of one kind of traffic.
 func (c *checker) pair(t *Tunnel, a, b Value[netip.Prefix]) {
 	for k, v := range []Value[netip.Prefix]{a, b} {
-		node := c.Nodes[t.Between[k].V]
+		node := c.at(t, t.Between[k].V)
 		switch {
 		case !t.tunnelMode() && (!v.V.IsSingleIP() || v.V.Addr() != node.Endpoint.V):
 			c.r.fail(v.at, "transport mode carries the traffic of %s itself: %s", node.Name, node.Endpoint.V)
 		case !t.Forward.V && !v.V.IsSingleIP():
 			c.r.fail(v.at, "forward policy is missing: %s is a network behind %s, and what arrives for it is forwarded", v.V, node.Name)
-		case t.Interface.Set && t.Routes.V:
+		case t.Interface.Set && t.routed():
 			for _, end := range t.Between {
-				if e := c.Nodes[end.V].Endpoint.V; v.V.Contains(e) {
+				if e := c.at(t, end.V).Endpoint.V; v.V.Contains(e) {
 					c.r.fail(v.at, "the route to %s would lead packets to endpoint %s into the tunnel that they come out of; set routes: false and route them yourself", v.V, e)
 					break
 				}
@@ -216,7 +263,7 @@ func (c *checker) interfaceOf(t *Tunnel) {
 	}
 	v6 := slices.ContainsFunc(t.Traffic, func(x Traffic) bool { return x.Prefix[t.Between[0].V].V.Addr().Is6() })
 	for who, list := range t.Addresses {
-		if who != t.Between[0].V && who != t.Between[1].V {
+		if !t.endsAt(who) {
 			c.r.fail(t.at, "tunnel %s has addresses for %s, which is not an end of it", t.Name.V, who)
 		}
 		for _, v := range list {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -206,6 +207,8 @@ func TestMistakes(t *testing.T) {
 		{"encapsulation", "replay_window: 2048", "encap_port: 4500", "office.yaml:17:17: the kernel receives ESP in UDP only while"},
 		{"if_id outside", "replay_window: 2048", "if_id: 5", "office.yaml:17:12: if_id 5 is outside"},
 		{"transport with interface", "replay_window: 2048", "mode: transport", "office.yaml:11:16: transport mode takes no interface"},
+		{"third end", "replay_window: 2048", "endpoints: {south: 192.0.2.9}", "office.yaml:17:17: south is not an end"},
+		{"families of endpoints", "replay_window: 2048", "endpoints: {east: \"2001:db8::1\"}", "office.yaml:8:21: endpoint 192.0.2.2 of west is of another family"},
 		{"anchor", "between: [east, west]", "between: &x [east, west]", "office.yaml:8:14: anchors and aliases"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -272,4 +275,35 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 	})
+}
+
+const second = `  - name: second
+    between: [west, east]
+    endpoints: {east: 198.51.100.1, west: 198.51.100.2}
+    underlays: {east: eth1}
+    cipher: aes-gcm-256
+    keys: {derive: "env:ROOT", epoch: 3}
+    interface: ipsec1
+    routes: multipath
+    traffic:
+      - {east: 10.1.0.0/16, west: 10.2.0.0/16}
+`
+
+// TestMultipath: two tunnels have one prefix, and share one route to it if both
+// say so.
+func TestMultipath(t *testing.T) {
+	_, err := resolve(t, good+second, "east")
+	if err == nil || !strings.Contains(err.Error(), "office.yaml:28:35: the route of east to 10.2.0.0/16 leads to tunnel main already") {
+		t.Errorf("%v", err)
+	}
+	w, err := resolve(t, strings.Replace(good, "    replay", "    routes: multipath\n    replay", 1)+second, "east")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(w.State.Routes) != 2 || w.State.Routes[0].Dev != "ipsec0" || !slices.Equal(w.State.Routes[0].More, []string{"ipsec1"}) || !w.State.Routes[1].Guard() {
+		t.Errorf("%+v", w.State.Routes)
+	}
+	if sa := w.State.SAs[2]; sa.Src != netip.MustParseAddr("198.51.100.2") || w.State.Interfaces[1].Underlay != "eth1" {
+		t.Errorf("%s over %s", sa, w.State.Interfaces[1].Underlay)
+	}
 }

@@ -102,6 +102,13 @@ func boolean() kind[bool] {
 	}, form{Type: "boolean"}}
 }
 
+// routing says what routes a tunnel has.
+func routing() kind[string] {
+	k := oneOf("true", "false", "multipath")
+	k.form = form{AnyOf: []form{boolean().form, {Const: "multipath"}}}
+	return k
+}
+
 func number(s string) (uint64, error) {
 	n, err := strconv.ParseUint(s, 0, 64)
 	if err != nil {

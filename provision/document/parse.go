@@ -85,7 +85,8 @@ func (n *Node) rule() rule {
 }
 
 func (d *Document) tunnel(n *yaml.Node) rule {
-	t := &Tunnel{at: n, SPI: map[string]Value[uint32]{}, Addresses: map[string][]Value[netip.Prefix]{}, NetNS: map[string]Value[string]{}}
+	t := &Tunnel{at: n, SPI: map[string]Value[uint32]{}, Addresses: map[string][]Value[netip.Prefix]{}, NetNS: map[string]Value[string]{},
+		Endpoints: map[string]Value[netip.Addr]{}, Underlays: map[string]Value[string]{}}
 	t.Keys.Static = map[string]Value[string]{}
 	d.Tunnels = append(d.Tunnels, t)
 	return t.rule().as("tunnel")
@@ -95,6 +96,8 @@ func (t *Tunnel) rule() rule {
 	return mapping(
 		field{"name", "names the tunnel; its ids and derived keys come from the name", single(&t.Name, name()).needed()},
 		field{"between", "the nodes at its two ends", t.between().needed()},
+		field{"endpoints", "addresses of outer packets by node, where this tunnel has others than the nodes", perNode(t.Endpoints, endpoint())},
+		field{"underlays", "devices of outer packets by node, where this tunnel has others than the nodes", perNode(t.Underlays, device())},
 		field{"mode", "transport is for the two hosts themselves", preset(&t.Mode, oneOf("tunnel", "transport"), "tunnel")},
 		field{"cipher", "encryption and integrity check", preset(&t.Cipher, cipher(), "aes-gcm-128")},
 		field{"esn", "extended sequence numbers", preset(&t.ESN, boolean(), true)},
@@ -109,7 +112,8 @@ func (t *Tunnel) rule() rule {
 		field{"addresses", "of the interface at each end, with the length of their subnets", t.addresses()},
 		field{"namespace", "the named network namespace that the interface lives in, by node; SAs and policies stay outside", t.namespaces()},
 		field{"traffic", "what the tunnel carries: a prefix behind each of its ends", list(t.traffic)},
-		field{"routes", "routes to the other end's prefixes, through the interface", preset(&t.Routes, boolean(), true)},
+		field{"routes", "routes to the other end's prefixes, through the interface; multipath: shared with the other tunnels that have the same prefix and say so",
+			preset(&t.Routes, routing(), "true").with(func(f *form) { f.Default = true })},
 		field{"guard", "what keeps clear text off ways around the tunnel: routes below its own that answer unreachable, policies that block, both or neither", preset(&t.Guard, guard(), "true").with(func(f *form) { f.Default = true })},
 		field{"forward", "the policy for what is forwarded; false is for hosts only", preset(&t.Forward, boolean(), true)},
 		field{"encap_port", "UDP port of both ends for ESP in UDP; needs the userspace engine", single(&t.EncapPort, bounded(1, 65535))},
@@ -138,7 +142,7 @@ func (t *Tunnel) between() rule {
 
 func (k *Keys) rule() rule {
 	direction := func(key *yaml.Node) rule {
-		return byDirection(k.Static, key, reference()).with(func(f *form) { f.Description = "A-to-B: where the key of that direction is" })
+		return keyed(k.Static, key, reference()).with(func(f *form) { f.Description = "A-to-B: where the key of that direction is" })
 	}
 	return open(direction,
 		field{"derive", "where a root secret is, at least 32 bytes, the same at both ends", single(&k.Derive, reference())},
@@ -146,9 +150,9 @@ func (k *Keys) rule() rule {
 	).then(func(_ *reader, n *yaml.Node) { k.at = n })
 }
 
-// byDirection reads a value that belongs to a direction, A-to-B; its place is
-// that of the direction.
-func byDirection[T any](to map[string]Value[T], key *yaml.Node, k kind[T]) rule {
+// keyed reads a value that belongs to a node or a direction (A-to-B); its place
+// is that of the key.
+func keyed[T any](to map[string]Value[T], key *yaml.Node, k kind[T]) rule {
 	v := new(Value[T])
 	return single(v, k).then(func(*reader, *yaml.Node) {
 		v.at = key
@@ -156,8 +160,13 @@ func byDirection[T any](to map[string]Value[T], key *yaml.Node, k kind[T]) rule 
 	})
 }
 
+// perNode reads a value for each of some nodes.
+func perNode[T any](to map[string]Value[T], k kind[T]) rule {
+	return open(func(key *yaml.Node) rule { return keyed(to, key, k) })
+}
+
 func (t *Tunnel) spi() rule {
-	return open(func(key *yaml.Node) rule { return byDirection(t.SPI, key, bounded(256, max32)).as("spi") })
+	return open(func(key *yaml.Node) rule { return keyed(t.SPI, key, bounded(256, max32)).as("spi") })
 }
 
 func (t *Tunnel) addresses() rule {

@@ -20,7 +20,7 @@ func (p *DefaultPolicy) rule() rule {
 func (g *GRO) rule() rule {
 	g.Values = map[string]Value[uint64]{}
 	return either(single(&g.Profile, oneOf("keep", "fast")), open(func(key *yaml.Node) rule {
-		return byDirection(g.Values, key, setting(key.Value))
+		return keyed(g.Values, key, setting(key.Value))
 	})).with(func(f *form) { f.Default = "keep" })
 }
 

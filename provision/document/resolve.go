@@ -45,10 +45,11 @@ func (d *Document) Resolve(ctx context.Context, node string, in *Surroundings) (
 	if err != nil {
 		return nil, err
 	}
-	self, w := d.Nodes[node], &Wanted{Owner: owner, State: &provision.State{}}
+	w := &Wanted{Owner: owner, State: &provision.State{}}
 	reqIDs := d.allocate(d.Owner.ReqID.V, func(t *Tunnel) Value[uint32] { return t.ReqID })
 	ifIDs := d.allocate(d.Owner.IfID.V, func(t *Tunnel) Value[uint32] { return t.IfID })
 	d.r.problems = nil
+	made := map[routeKey]*provision.Route{}
 	for k, t := range d.Tunnels {
 		peer := t.Between[0].V
 		switch node {
@@ -58,7 +59,7 @@ func (d *Document) Resolve(ctx context.Context, node string, in *Surroundings) (
 		default:
 			continue
 		}
-		e := &end{d: d, t: t, self: self, peer: d.Nodes[peer], in: in, reqID: reqIDs[k]}
+		e := &end{d: d, t: t, self: d.at(t, node), peer: d.at(t, peer), in: in, reqID: reqIDs[k], made: made}
 		if t.Interface.Set {
 			e.ifID = ifIDs[k]
 		}
@@ -103,6 +104,13 @@ func (d *Document) allocate(r provision.Range, given func(*Tunnel) Value[uint32]
 	return out
 }
 
+// routeKey is what tells routes apart.
+type routeKey struct {
+	dst    netip.Prefix
+	metric uint32
+	netns  string
+}
+
 // end is one node's end of a tunnel.
 type end struct {
 	d           *Document
@@ -110,6 +118,7 @@ type end struct {
 	self, peer  *Node
 	in          *Surroundings
 	reqID, ifID uint32
+	made        map[routeKey]*provision.Route // by all tunnels of the node
 }
 
 func (e *end) resolve(ctx context.Context, s *provision.State) {
@@ -131,8 +140,8 @@ func (e *end) resolve(ctx context.Context, s *provision.State) {
 		return
 	}
 	s.Interfaces = append(s.Interfaces, e.iface(ctx, outbound))
-	if e.t.Routes.V {
-		s.Routes = append(s.Routes, e.routes()...)
+	if e.t.routed() {
+		e.routes(s)
 	}
 }
 
@@ -219,20 +228,28 @@ func (e *end) fits(ctx context.Context, sa *netlinkx.SA) (int, error) {
 }
 
 // routes lead the peer's prefixes to the interface, with a guard below each
-// that answers "unreachable" while the interface is down or gone.
-func (e *end) routes() (all []*provision.Route) {
-	seen := map[netip.Prefix]bool{}
+// that answers "unreachable" while the interface is down or gone. Tunnels with
+// one prefix share a route.
+func (e *end) routes(s *provision.State) {
 	for _, x := range e.selectors() {
-		if seen[x[1]] {
-			continue
-		}
-		seen[x[1]] = true
-		all = append(all, &provision.Route{Dst: x[1], Dev: e.t.Interface.V, Metric: provision.RouteMetric})
+		e.route(s, &provision.Route{Dst: x[1], Dev: e.t.Interface.V, Metric: provision.RouteMetric})
 		if e.t.Guard.V == "true" || e.t.Guard.V == "routes" {
-			all = append(all, &provision.Route{Dst: x[1], Metric: provision.GuardMetric})
+			e.route(s, &provision.Route{Dst: x[1], Metric: provision.GuardMetric})
 		}
 	}
-	return all
+}
+
+func (e *end) route(s *provision.State, add *provision.Route) {
+	key := routeKey{add.Dst, add.Metric, add.NetNS}
+	r := e.made[key]
+	if r == nil {
+		e.made[key] = add
+		s.Routes = append(s.Routes, add)
+		return
+	}
+	if r.Dev != add.Dev && !slices.Contains(r.More, add.Dev) {
+		r.More = append(r.More, add.Dev)
+	}
 }
 
 // problem notes a mistake at the first node that is there.

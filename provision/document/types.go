@@ -77,12 +77,14 @@ type Tunnel struct {
 	Keys      Keys
 	SPI       map[string]Value[uint32] // by "EAST-to-WEST"; absent: derived from the key
 	Interface Value[string]
-	IfID      Value[uint32] // absent: chosen from the owner's range by name
-	MTU       Value[uint32] // absent: what fits through the SA
+	IfID      Value[uint32]                // absent: chosen from the owner's range by name
+	MTU       Value[uint32]                // absent: what fits through the SA
+	Endpoints map[string]Value[netip.Addr] // by node; absent: the node's
+	Underlays map[string]Value[string]     // by node; absent: the node's
 	Addresses map[string][]Value[netip.Prefix]
 	NetNS     map[string]Value[string] // namespace that the interface lives in, by node
 	Traffic   []Traffic
-	Routes    Value[bool]   // default true
+	Routes    Value[string] // true, false, or multipath
 	Guard     Value[string] // true, false, routes, policies; default true
 	Forward   Value[bool]   // default true
 	EncapPort Value[uint32] // UDP, both ends
