@@ -104,9 +104,9 @@ func (e *env) report(where string, err error) {
 	if where != "" {
 		prefix = where + ": "
 	}
-	fmt.Fprintf(e.stderr, "%s%s\n", prefix, ipxfrm.HideKeys(strings.TrimSuffix(text, "\n")))
+	fmt.Fprintf(e.stderr, "%s%s\n", prefix, netlinkx.HideKeys(strings.TrimSuffix(text, "\n")))
 	if h := hintOf(err); h != "" {
-		fmt.Fprintf(e.stderr, "hint: %s\n", ipxfrm.HideKeys(h))
+		fmt.Fprintf(e.stderr, "hint: %s\n", netlinkx.HideKeys(h))
 	}
 }
 
@@ -116,7 +116,7 @@ func (e *env) warnf(format string, args ...any) {
 		return
 	}
 	_ = e.stdout.Flush()
-	fmt.Fprintf(e.stderr, "xfrmctl: warning: %s\n", ipxfrm.HideKeys(fmt.Sprintf(format, args...)))
+	fmt.Fprintf(e.stderr, "xfrmctl: warning: %s\n", netlinkx.HideKeys(fmt.Sprintf(format, args...)))
 }
 
 // warnOnce is warnf for what may come again with each line of a batch.

@@ -1,0 +1,180 @@
+// Package keys_test sends keys that can be recognised through every command, and
+// looks for them in all that xfrmctl prints, writes and shows below /proc.
+package keys_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/xfrmctl/xfrmctl/tests/engine"
+	"github.com/xfrmctl/xfrmctl/tests/sandbox"
+)
+
+// sweepOf is how many keys go through each command one by one.
+func sweepOf(t *testing.T) int {
+	if n, err := strconv.Atoi(os.Getenv("XFRMCTL_CANARIES")); err == nil {
+		return n
+	}
+	if testing.Short() {
+		return 1
+	}
+	return 4
+}
+
+// place is a namespace with an engine, and what the commands there printed.
+type place struct {
+	ns     *sandbox.NS
+	engine *engine.Engine // nil: the kernel
+	bin    string
+	find   *finder
+}
+
+// run runs xfrmctl, looks for keys in what it prints, and returns that.
+func (p *place) run(t *testing.T, k *canary, words ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, p.bin, append([]string{"--engine", "kernel"}, words...)...)
+	if p.engine != nil {
+		prepared := p.engine.Command(words...)
+		cmd.Args, cmd.Env = prepared.Args, prepared.Env
+	}
+	h := hex.EncodeToString(k[:])
+	cmd.Env = append(orElse(cmd.Env, os.Environ()), "CANARY=0x"+h[:40], "CANARY64=0x"+h, "GOTRACEBACK=system")
+	cmd.Stdin = strings.NewReader("0x" + h[:40] + "\n")
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := p.ns.Do(cmd.Run)
+	text := out.String()
+	var exit *exec.ExitError
+	switch {
+	case ctx.Err() != nil:
+		t.Errorf("%q does not end", words)
+	case err != nil && !errors.As(err, &exit):
+		t.Errorf("%q: %v", words, err)
+	case strings.Contains(text, "goroutine "):
+		t.Errorf("%q panics:\n%s", words, text)
+	}
+	p.look(t, strings.Join(words, " "), text)
+	return text
+}
+
+// look fails when a key shows in a text.
+func (p *place) look(t *testing.T, what, text string) {
+	t.Helper()
+	if found := p.find.find(text); found != "" {
+		t.Errorf("%s shows %s:\n%.2000q", what, found, text)
+	}
+}
+
+func orElse(env, otherwise []string) []string {
+	if env == nil {
+		return otherwise
+	}
+	return env
+}
+
+// places calls test with the kernel and with the userspace engine.
+func places(t *testing.T, test func(t *testing.T, p *place)) {
+	bin := engine.Binary(t)
+	all := newFinder(canaries(1000))
+	for _, by := range []string{"kernel", "userspace"} {
+		t.Run(by, func(t *testing.T) {
+			p := &place{ns: sandbox.New(t), bin: bin, find: all}
+			if by == "userspace" {
+				p.engine = engine.Start(t, p.ns)
+			}
+			test(t, p)
+			if p.engine != nil {
+				p.look(t, "the engine's log", p.engine.Log())
+				p.lookAt(t, p.engine.StateDir())
+			}
+		})
+	}
+}
+
+// lookAt looks for keys in the files of a folder.
+func (p *place) lookAt(t *testing.T, dir string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		p.look(t, path, path+"\n"+string(b))
+		return err
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+}
+
+// objects asks the program for its objects, and for the words that may follow.
+func objects(t *testing.T, bin string, words ...string) []string {
+	t.Helper()
+	out, err := exec.Command(bin, append(append([]string{"__complete"}, words...), "")...).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Fields(string(out))
+}
+
+// TestSweep gives keys to every command that the program has, in places where
+// they belong and in others.
+func TestSweep(t *testing.T) {
+	lines := allLines(t, engine.Binary(t))
+	places(t, func(t *testing.T, p *place) {
+		for _, k := range canaries(sweepOf(t)) {
+			dir := t.TempDir()
+			fill := words(t, &k, dir)
+			for _, line := range lines {
+				p.run(t, &k, strings.Fields(fill.Replace(line))...)
+			}
+			p.lookAt(t, filepath.Join(dir, "state"))
+			p.lookAt(t, filepath.Join(dir, "out"))
+			if t.Failed() {
+				return // the others would show the same
+			}
+		}
+		if kernel, err := exec.Command("dmesg").Output(); err == nil {
+			p.look(t, "dmesg", string(kernel))
+		}
+	})
+}
+
+// allLines are the cases, and keys in the place of words of every command. A
+// command without cases of its own is an error.
+func allLines(t *testing.T, bin string) (lines []string) {
+	t.Helper()
+	table, all := cases(), objects(t, bin)
+	for object := range table {
+		if !slices.Contains(all, object) {
+			t.Errorf("there is no command %s any more", object)
+		}
+	}
+	for _, object := range all {
+		if len(table[object]) == 0 {
+			t.Errorf("command %s is new to the sweep: give it keys in cases", object)
+		}
+		lines = append(lines, table[object]...)
+		lines = append(lines, object+" {gcm}", object+" --{hex}", object+" {HEX}", "-j "+object+" {gcm} {gcm}")
+		for _, word := range objects(t, bin, object) {
+			lines = append(lines, object+" "+word+" {gcm}", object+" "+word+" x {gcm}", "-j -v "+object+" "+word+" {hex}", "--dry-run "+object+" "+word+" {gcm} {gcm}")
+		}
+	}
+	if len(lines) < 200 {
+		t.Fatalf("only %d lines", len(lines))
+	}
+	return lines
+}
