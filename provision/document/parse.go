@@ -147,7 +147,10 @@ func (k *Keys) rule() rule {
 	return open(direction,
 		field{"derive", "where a root secret is, at least 32 bytes, the same at both ends", single(&k.Derive, reference())},
 		field{"epoch", "counts up with each new key that is derived", preset(&k.Epoch, count(), 1)},
-	).then(func(_ *reader, n *yaml.Node) { k.at = n })
+	).then(func(r *reader, n *yaml.Node) {
+		k.at = n
+		r.withhold(n)
+	})
 }
 
 // keyed reads a value that belongs to a node or a direction (A-to-B); its place

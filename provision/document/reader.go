@@ -1,48 +1,14 @@
 package document
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
-
-// Problem is one mistake in a document.
-type Problem struct {
-	File      string
-	Line, Col int // from 1
-	Msg       string
-	Text      string // the line
-}
-
-// String returns three lines: the place and what is wrong, the line, and a
-// caret below the place.
-func (p Problem) String() string {
-	pad := strings.Map(func(r rune) rune {
-		if r == '\t' {
-			return r
-		}
-		return ' '
-	}, p.Text[:min(max(p.Col-1, 0), len(p.Text))])
-	return fmt.Sprintf("%s:%d:%d: %s\n    %s\n    %s^", p.File, p.Line, p.Col, p.Msg, p.Text, pad)
-}
-
-// ProblemsError is all that is wrong with a document, in the order of lines.
-type ProblemsError struct{ Problems []Problem }
-
-// Error returns all problems with their excerpts.
-func (e *ProblemsError) Error() string {
-	var parts []string
-	for _, p := range e.Problems {
-		parts = append(parts, p.String())
-	}
-	return strings.Join(parts, "\n")
-}
 
 // maxDocument bounds a document, in bytes.
 const maxDocument = 64 << 20
@@ -52,30 +18,11 @@ type reader struct {
 	file     string
 	lines    []string
 	problems []Problem
+	withheld []string // what messages and excerpts must not show
 }
 
 func newReader(file string, b []byte) *reader {
 	return &reader{file: file, lines: strings.Split(string(b), "\n")}
-}
-
-// fail notes a mistake at a node.
-func (r *reader) fail(n *yaml.Node, format string, args ...any) {
-	p := Problem{File: r.file, Line: 1, Col: 1, Msg: fmt.Sprintf(format, args...)}
-	if n != nil && n.Line > 0 {
-		p.Line, p.Col = n.Line, n.Column
-	}
-	if p.Line <= len(r.lines) {
-		p.Text = strings.TrimRight(r.lines[p.Line-1], "\r")
-	}
-	r.problems = append(r.problems, p)
-}
-
-func (r *reader) err() error {
-	if len(r.problems) == 0 {
-		return nil
-	}
-	slices.SortStableFunc(r.problems, func(a, b Problem) int { return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col)) })
-	return &ProblemsError{slices.Compact(r.problems)}
 }
 
 // syntaxLine finds the line in the messages of the YAML parser.
