@@ -173,7 +173,7 @@ func limit() kind[uint64] {
 // reference says where a key is.
 func reference() kind[string] {
 	return kind[string]{func(s string) (string, error) { return s, keys.Check(s) },
-		form{Type: "string", Pattern: `^(file|env|command|credential):.`}}
+		form{Type: "string", Pattern: `^(file|keys|env|command|credential):.`}}
 }
 
 func endpoint() kind[netip.Addr] {

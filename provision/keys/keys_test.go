@@ -76,12 +76,17 @@ func TestSource(t *testing.T) {
 		return path
 	}
 	private := write("private", "0x00ff\n", 0o600)
+	many := write("many", "# names and keys\nmain.a-to-b 0x00ff\nbare\nmain.b-to-a secret\n", 0o600)
 	s := &Source{Getenv: func(name string) string {
 		return map[string]string{"KEY": "secret-of-env", "CREDENTIALS_DIRECTORY": dir}[name]
 	}}
 	for _, c := range []struct{ ref, want, fails string }{
 		{ref: "file:" + private, want: "\x00\xff"},
 		{ref: "credential:private", want: "\x00\xff"},
+		{ref: "keys:" + many + "#main.a-to-b", want: "\x00\xff"},
+		{ref: "keys:" + many + "#main.b-to-a", want: "secret"},
+		{ref: "keys:" + many + "#bare", fails: "no line of that name"},
+		{ref: "keys:" + many, fails: "by reference"},
 		{ref: "env:KEY", want: "secret-of-env"},
 		{ref: "command:echo secret-of-command", want: "secret-of-command"},
 		{ref: "file:" + write("group", "secret", 0o640), fails: "others may read"},

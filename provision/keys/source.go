@@ -14,12 +14,16 @@ import (
 	"strings"
 )
 
-// maxKey bounds what is read, in bytes.
-const maxKey = 4096
+// What is read is bounded, in bytes: one key, and a file with many.
+const (
+	maxKey    = 4096
+	maxBundle = 64 << 20
+)
 
 // Source reads keys that are given by reference:
 //
 //	file:PATH        a file that nobody else may read or write
+//	keys:PATH#NAME   a line "NAME KEY" of such a file
 //	env:NAME         a variable of the environment
 //	command:WORDS    what a program prints; words are split at blanks
 //	credential:NAME  a credential that systemd gave the service
@@ -39,10 +43,12 @@ func Check(ref string) error {
 	case !ok || at == "":
 	case kind == "file", kind == "env", kind == "command":
 		return nil
+	case kind == "keys" && strings.Contains(at, "#"):
+		return nil
 	case kind == "credential" && filepath.Base(at) == at && at != "..":
 		return nil
 	}
-	return errors.New("a key is given by reference: file:PATH, env:NAME, command:WORDS or credential:NAME")
+	return errors.New("a key is given by reference: file:PATH, keys:PATH#NAME, env:NAME, command:WORDS or credential:NAME")
 }
 
 // Read follows a reference; each is followed once. Errors never hold anything of
@@ -71,6 +77,13 @@ func (s *Source) Read(ctx context.Context, ref string) ([]byte, error) {
 func (s *Source) find(ctx context.Context, ref string) ([]byte, error) {
 	kind, at, _ := strings.Cut(ref, ":")
 	switch kind {
+	case "keys":
+		path, name, _ := strings.Cut(at, "#")
+		b, err := readFile(path, maxBundle)
+		if err != nil {
+			return nil, err
+		}
+		return line(b, name)
 	case "env":
 		v := s.Getenv(at)
 		if v == "" {
@@ -84,13 +97,24 @@ func (s *Source) find(ctx context.Context, ref string) ([]byte, error) {
 		if dir == "" {
 			return nil, errors.New("CREDENTIALS_DIRECTORY is not set: credentials are for services of systemd (LoadCredential=)")
 		}
-		return readFile(filepath.Join(dir, at))
+		return readFile(filepath.Join(dir, at), maxKey)
 	}
-	return readFile(at)
+	return readFile(at, maxKey)
 }
 
-// readFile reads a file that only its owner may read.
-func readFile(path string) ([]byte, error) {
+// line finds the key of a name among lines of a name and a key each.
+func line(b []byte, name string) ([]byte, error) {
+	for l := range bytes.Lines(b) {
+		if f := bytes.Fields(l); len(f) == 2 && string(f[0]) == name {
+			return f[1], nil
+		}
+	}
+	return nil, errors.New("the file has no line of that name with a key")
+}
+
+// readFile reads up to most bytes, and one, of a file that only its owner may
+// read.
+func readFile(path string, most int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, bare(err)
@@ -103,7 +127,7 @@ func readFile(path string) ([]byte, error) {
 	if perm := st.Mode().Perm(); st.Mode().IsRegular() && perm&0o077 != 0 {
 		return nil, fmt.Errorf("others may read or write it (mode %04o): chmod 600, and take a new key if others had access", perm)
 	}
-	b, err := io.ReadAll(io.LimitReader(f, maxKey+1))
+	b, err := io.ReadAll(io.LimitReader(f, most+1))
 	return b, bare(err)
 }
 
