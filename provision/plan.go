@@ -18,6 +18,13 @@ type Options struct {
 	// of keys that loses nothing, done at both ends before either sends with
 	// the new ones.
 	InboundOnly bool
+	// Keep names SAs of keys that are about to go: as long as they are there
+	// they stay, wanted or not, and those that are wanted and gone are made only
+	// where their keys have not been used.
+	Keep map[ID]bool
+	// Retire names SAs that go, if they are ours and not wanted, also without
+	// Prune.
+	Retire map[ID]bool
 }
 
 // Plan returns the steps from observed to wanted. It is pure. The steps come

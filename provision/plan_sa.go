@@ -38,11 +38,11 @@ func (p *planner) sas() {
 	}
 	for _, sa := range p.o.SAs {
 		id := saID(sa)
-		if p.w.sas[id] != nil || !p.ours(id) || !p.owner.ReqID.Has(sa.ReqID) {
+		if p.w.sas[id] != nil || !p.ours(id) || !p.owner.ReqID.Has(sa.ReqID) || p.opts.Keep[id] {
 			continue
 		}
 		outbound := sa.Dir != netlinkx.DirIn
-		if !p.opts.Prune && !(outbound && coming[pairOf(sa)]) {
+		if !p.opts.Prune && !p.opts.Retire[id] && !(outbound && coming[pairOf(sa)]) {
 			p.left = append(p.left, id)
 			continue
 		}
@@ -69,6 +69,9 @@ const inboundUse = "in:"
 func (p *planner) newSA(want *netlinkx.SA, successor bool) {
 	id := saID(want)
 	if CounterMode(want) && p.known.Spent[use(p.known.Fingerprint(want), want.Dir)] {
+		if p.opts.Keep[id] {
+			return
+		}
 		reason := "an outbound SA has had this key before: with a new counter its IVs would repeat (RFC 8221 section 5); take a new epoch or key, at both ends"
 		if want.Dir == netlinkx.DirIn {
 			reason = "an inbound SA has had this key before: with a new window it would take old packets again; take a new epoch or key, at both ends"

@@ -108,7 +108,7 @@ func routeID(r *Route) ID {
 	return ID(fmt.Sprintf("route %s metric %d", r.Dst, r.Metric))
 }
 
-func saID(sa *netlinkx.SA) ID { return ID(sa.ID().String()) }
+func saID(sa *netlinkx.SA) ID { return SAObject(sa.ID()) }
 
 // policyID tells all that distinguishes policies, also what Policy.String
 // leaves out.
