@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/xfrmctl/xfrmctl/provision/keys"
 )
 
 // check finds what is wrong with a document as a whole.
@@ -179,8 +181,14 @@ func (c *checker) keysOf(t *Tunnel) {
 		c.r.fail(k.at, "keys go one way: a tunnel needs derive, or a key for each of %s", t.directions())
 	case t.suite().AEAD != "":
 		c.r.fail(k.at, "static keys are not for %s: after a restart its counter begins anew, and a (key, IV) pair that comes again breaks it (RFC 8221 section 5); use derive, or a cipher like aes-cbc-256-sha256", t.suite().Name)
-	case k.Epoch.Set:
-		c.r.fail(k.Epoch.at, "an epoch belongs to derive")
+	case k.Clock():
+		c.r.fail(k.Start.at, "a clock of epochs belongs to derive: keys in files are made by people")
+	case k.Epoch.V > 1:
+		for _, v := range k.Static {
+			if _, err := keys.OfEpoch(v.V, k.Epoch.V); err != nil {
+				c.r.fail(k.Epoch.at, "epoch: %v", err)
+			}
+		}
 	}
 }
 

@@ -146,7 +146,7 @@ func (k *Keys) rule() rule {
 	}
 	return open(direction,
 		field{"derive", "where a root secret is, at least 32 bytes, the same at both ends", single(&k.Derive, reference())},
-		field{"epoch", "counts up with each new key that is derived", preset(&k.Epoch, count(), 1)},
+		field{"epoch", "counts up with each new key, or is counted by a clock", k.epoch()},
 	).then(func(r *reader, n *yaml.Node) {
 		k.at = n
 		r.withhold(n)

@@ -29,12 +29,24 @@ type Surroundings struct {
 	UnderlayMTU func(ctx context.Context, name string) (int, error)
 	// Userspace: the userspace engine will have the SAs.
 	Userspace bool
+	// Epochs are those of tunnels, by name, where they are not the number that
+	// the document says; package rotate knows them.
+	Epochs map[string]Epochs
 }
 
 // Wanted is what a node shall have.
 type Wanted struct {
 	Owner provision.Owner
 	State *provision.State
+	// SAs are those of State with where they belong.
+	SAs []TunnelSA
+}
+
+// TunnelSA is an SA of a tunnel with keys of an epoch.
+type TunnelSA struct {
+	Tunnel string
+	Epoch  uint64
+	SA     *netlinkx.SA
 }
 
 // Resolve returns what the node of that name shall have. It follows the
@@ -63,7 +75,7 @@ func (d *Document) Resolve(ctx context.Context, node string, in *Surroundings) (
 		if t.Interface.Set {
 			e.ifID = ifIDs[k]
 		}
-		e.resolve(ctx, w.State)
+		e.resolve(ctx, w)
 	}
 	return w, d.r.err()
 }
@@ -119,20 +131,21 @@ type end struct {
 	in          *Surroundings
 	reqID, ifID uint32
 	made        map[routeKey]*provision.Route // by all tunnels of the node
+	epoch       uint64                        // of the SA that is being made
 }
 
-func (e *end) resolve(ctx context.Context, s *provision.State) {
+func (e *end) resolve(ctx context.Context, w *Wanted) {
 	if e.t.EncapPort.Set && !e.in.Userspace {
 		e.d.r.fail(e.t.EncapPort.at, "the kernel receives ESP in UDP only while a process holds the port open for it, which xfrmctl does not; this needs the userspace engine")
 	}
 	if e.in.Userspace && !e.t.Interface.Set {
 		e.d.r.fail(e.t.at, "tunnel %s has no interface: the userspace engine protects only what is routed to one, and the kernel would send the rest in clear", e.t.Name.V)
 	}
-	inbound, outbound := e.sa(ctx, e.peer, e.self), e.sa(ctx, e.self, e.peer)
-	if inbound == nil || outbound == nil {
+	outbound := e.sas(ctx, w)
+	if outbound == nil {
 		return
 	}
-	s.SAs = append(s.SAs, inbound, outbound)
+	s := w.State
 	for _, x := range e.selectors() {
 		s.Policies = append(s.Policies, e.policies(x[0], x[1])...)
 	}
@@ -143,6 +156,32 @@ func (e *end) resolve(ctx context.Context, s *provision.State) {
 	if e.t.routed() {
 		e.routes(s)
 	}
+}
+
+// sas makes the SAs of all epochs, and returns the outbound one; nil when
+// something is wrong with a key.
+func (e *end) sas(ctx context.Context, w *Wanted) *netlinkx.SA {
+	epochs, ok := e.in.Epochs[e.t.Name.V]
+	if !ok {
+		epochs = Epochs{In: []uint64{e.t.Keys.Epoch.V}, Out: e.t.Keys.Epoch.V}
+	}
+	all := true
+	add := func(epoch uint64, from, to *Node) *netlinkx.SA {
+		e.epoch = epoch
+		sa := e.sa(ctx, from, to)
+		if all = all && sa != nil; all {
+			w.State.SAs = append(w.State.SAs, sa)
+			w.SAs = append(w.SAs, TunnelSA{e.t.Name.V, epoch, sa})
+		}
+		return sa
+	}
+	for _, epoch := range epochs.In {
+		add(epoch, e.peer, e.self)
+	}
+	if outbound := add(epochs.Out, e.self, e.peer); all {
+		return outbound
+	}
+	return nil
 }
 
 // selectors returns pairs of own and peer's prefixes.

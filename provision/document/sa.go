@@ -103,9 +103,13 @@ func (e *end) material(ctx context.Context, sa *netlinkx.SA, from, to *Node) ([]
 	k, n := &e.t.Keys, e.t.suite().KeyLen()
 	if !k.Derive.Set {
 		v := k.Static[from.Name+"-to-"+to.Name]
-		b, err := e.in.Keys.Read(ctx, v.V)
+		ref, err := keys.OfEpoch(v.V, e.epoch)
+		var b []byte
+		if err == nil {
+			b, err = e.in.Keys.Read(ctx, ref)
+		}
 		if err == nil && len(b) != n {
-			err = fmt.Errorf("key %s has %d bytes; %s takes %d", v.V, len(b), e.t.suite().Name, n)
+			err = fmt.Errorf("key %s has %d bytes; %s takes %d", ref, len(b), e.t.suite().Name, n)
 		}
 		if err != nil {
 			e.problem(err.Error(), v.at)
@@ -128,8 +132,14 @@ func (e *end) material(ctx context.Context, sa *netlinkx.SA, from, to *Node) ([]
 	return b, err == nil
 }
 
+// derivation: of a key from a file only the SPI is derived, and a file that
+// comes again shall have the SPI that it had.
 func (e *end) derivation(sa *netlinkx.SA, from, to *Node) *keys.Derivation {
-	return &keys.Derivation{Tunnel: e.t.Name.V, From: from.Name, To: to.Name, Epoch: e.t.Keys.Epoch.V, Parameters: e.parameters(sa)}
+	d := &keys.Derivation{Tunnel: e.t.Name.V, From: from.Name, To: to.Name, Epoch: 1, Parameters: e.parameters(sa)}
+	if e.t.Keys.Derive.Set {
+		d.Epoch = e.epoch
+	}
+	return d
 }
 
 // boots adds the boot identifiers of both nodes, with which counters that begin

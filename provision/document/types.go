@@ -2,6 +2,7 @@ package document
 
 import (
 	"net/netip"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -100,12 +101,14 @@ type Tunnel struct {
 type Mark struct{ Value, Mask uint32 }
 
 // Keys says where the keys of a tunnel come from: a root secret, or one key for
-// each direction.
+// each direction. Epochs are numbered from 1; see Clock.
 type Keys struct {
-	Derive Value[string]
-	Epoch  Value[uint64]
-	Static map[string]Value[string] // by "EAST-to-WEST"
-	at     *yaml.Node
+	Derive       Value[string]
+	Epoch        Value[uint64]
+	Start        Value[time.Time]
+	Every, Slack Value[time.Duration]
+	Static       map[string]Value[string] // by "EAST-to-WEST"
+	at           *yaml.Node
 }
 
 // Traffic is what a tunnel carries: a prefix behind each of its nodes.

@@ -50,6 +50,7 @@ var mayImport = map[string][]string{
 	"provision":              {"gsogro", "ifaces", "netlinkx", "offload"},
 	"provision/keys":         {},
 	"provision/document":     {"gsogro", "ifaces", "netlinkx", "offload", "provision", "provision/keys"},
+	"provision/rotate":       {"netlinkx", "provision", "provision/document"},
 	"cmd/xfrmctl/apply":      {"cmd/xfrmctl/ipxfrm", "ifaces", "netlinkx", "provision", "provision/document", "provision/keys"},
 	"cmd/xfrmctl/ipxfrm":     {"netlinkx"},
 	"cmd/xfrmctl/demo":       {"ifaces", "netlinkx", "offload/userspace/nlsock"},
