@@ -38,15 +38,14 @@ type Surroundings struct {
 type Wanted struct {
 	Owner provision.Owner
 	State *provision.State
-	// SAs are those of State with where they belong.
-	SAs []TunnelSA
+	// SAs are those of State, by tunnel.
+	SAs map[string][]EpochSA
 }
 
-// TunnelSA is an SA of a tunnel with keys of an epoch.
-type TunnelSA struct {
-	Tunnel string
-	Epoch  uint64
-	SA     *netlinkx.SA
+// EpochSA is an SA with keys of an epoch.
+type EpochSA struct {
+	Epoch uint64
+	SA    *netlinkx.SA
 }
 
 // Resolve returns what the node of that name shall have. It follows the
@@ -57,7 +56,7 @@ func (d *Document) Resolve(ctx context.Context, node string, in *Surroundings) (
 	if err != nil {
 		return nil, err
 	}
-	w := &Wanted{Owner: owner, State: &provision.State{}}
+	w := &Wanted{Owner: owner, State: &provision.State{}, SAs: map[string][]EpochSA{}}
 	reqIDs := d.allocate(d.Owner.ReqID.V, func(t *Tunnel) Value[uint32] { return t.ReqID })
 	ifIDs := d.allocate(d.Owner.IfID.V, func(t *Tunnel) Value[uint32] { return t.IfID })
 	d.r.problems = nil
@@ -171,7 +170,7 @@ func (e *end) sas(ctx context.Context, w *Wanted) *netlinkx.SA {
 		sa := e.sa(ctx, from, to)
 		if all = all && sa != nil; all {
 			w.State.SAs = append(w.State.SAs, sa)
-			w.SAs = append(w.SAs, TunnelSA{e.t.Name.V, epoch, sa})
+			w.SAs[e.t.Name.V] = append(w.SAs[e.t.Name.V], EpochSA{epoch, sa})
 		}
 		return sa
 	}

@@ -51,7 +51,7 @@ var mayImport = map[string][]string{
 	"provision/keys":         {},
 	"provision/document":     {"gsogro", "ifaces", "netlinkx", "offload", "provision", "provision/keys"},
 	"provision/rotate":       {"netlinkx", "provision", "provision/document"},
-	"cmd/xfrmctl/apply":      {"cmd/xfrmctl/ipxfrm", "ifaces", "netlinkx", "provision", "provision/document", "provision/keys"},
+	"cmd/xfrmctl/apply":      {"cmd/xfrmctl/ipxfrm", "ifaces", "netlinkx", "provision", "provision/document", "provision/keys", "provision/rotate"},
 	"cmd/xfrmctl/ipxfrm":     {"netlinkx"},
 	"cmd/xfrmctl/demo":       {"ifaces", "netlinkx", "offload/userspace/nlsock"},
 	"cmd/xfrmctl/verbs":      {"cmd/xfrmctl/ipxfrm"},

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -17,8 +16,7 @@ import (
 	"github.com/xfrmctl/xfrmctl/ifaces"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/provision"
-	"github.com/xfrmctl/xfrmctl/provision/document"
-	"github.com/xfrmctl/xfrmctl/provision/keys"
+	"github.com/xfrmctl/xfrmctl/provision/rotate"
 )
 
 // Env is what the program gives a command. It is borrowed for one Run.
@@ -64,11 +62,9 @@ const StateDir = "/var/lib/xfrmctl/provision"
 
 // words are the options of one run.
 type words struct {
-	file, as, stateDir string
-	prune, inbound     bool
-	noWait             bool
-	every              time.Duration // 0 once
-	boots              map[string]string
+	Node
+	prune, inbound bool
+	every          time.Duration // 0 once
 }
 
 // option is a word of these commands. Those without set take no value.
@@ -80,13 +76,13 @@ type option struct {
 
 func options() []option {
 	return []option{
-		{"--as", "NODE", "the node of the document that this machine is", "", func(w *words, v string) error { w.as = v; return nil }},
+		{"--as", "NODE", "the node of the document that this machine is", "", func(w *words, v string) error { w.As = v; return nil }},
 		{"--prune", "", "also remove what is ours and not in the document any more", "plan apply diff verify", func(w *words, _ string) error { w.prune = true; return nil }},
 		{"--inbound", "", "new inbound SAs only: the first half of a change of keys, done at both ends", "plan apply", func(w *words, _ string) error { w.inbound = true; return nil }},
 		{"--boot-id", "NODE=ID", "boot identifier of another node, for derived keys", "", setBoot},
-		{"--state-dir", "DIR", "where it is noted what is ours (" + StateDir + ")", "", func(w *words, v string) error { w.stateDir = v; return nil }},
+		{"--state-dir", "DIR", "where it is noted what is ours (" + StateDir + ")", "", func(w *words, v string) error { w.StateDir = v; return nil }},
 		{"--every", "SECONDS", "stay, and look that often whether the document or this machine has changed", "apply", setEvery},
-		{"--no-wait", "", "fail when another xfrmctl holds the lock, and say which", "apply delete", func(w *words, _ string) error { w.noWait = true; return nil }},
+		{"--no-wait", "", "fail when another xfrmctl holds the lock, and say which", "apply delete", func(w *words, _ string) error { w.NoWait = true; return nil }},
 	}
 }
 
@@ -95,7 +91,7 @@ func setBoot(w *words, v string) error {
 	if !ok || node == "" || id == "" {
 		return wordError("--boot-id takes NODE=ID, not %q", v)
 	}
-	w.boots[node] = id
+	w.Boots[node] = id
 	return nil
 }
 
@@ -114,13 +110,13 @@ func (o *option) has(verb string) bool {
 }
 
 func parse(verb string, args []string) (*words, error) {
-	w := &words{stateDir: StateDir, boots: map[string]string{}}
+	w := &words{Node: Node{StateDir: StateDir, Boots: map[string]string{}}}
 	for i := 0; i < len(args); i++ {
 		if !strings.HasPrefix(args[i], "--") {
-			if w.file != "" {
+			if w.File != "" {
 				return nil, wordError("%s takes one document; %q is one more word", verb, args[i])
 			}
-			w.file = args[i]
+			w.File = args[i]
 			continue
 		}
 		o := findOption(verb, args[i])
@@ -139,11 +135,11 @@ func parse(verb string, args []string) (*words, error) {
 		}
 	}
 	switch {
-	case w.file == "":
+	case w.File == "":
 		return nil, &WordError{Msg: verb + " needs a document", Hint: "xfrmctl " + verb + " FILE --as NODE"}
-	case w.as == "":
-		return nil, &WordError{Msg: verb + " needs to know which node this is", Hint: "xfrmctl " + verb + " " + w.file + " --as NODE"}
-	case w.every != 0 && w.file == "-":
+	case w.As == "":
+		return nil, &WordError{Msg: verb + " needs to know which node this is", Hint: "xfrmctl " + verb + " " + w.File + " --as NODE"}
+	case w.every != 0 && w.File == "-":
 		return nil, wordError("--every reads the document again: it cannot be standard input")
 	}
 	return w, nil
@@ -253,92 +249,62 @@ type command struct {
 }
 
 func (c *command) run(links *ifaces.Conn) error {
-	userspace, err := c.env.Userspace()
+	if c.verb == "delete" { // keys may be gone by now
+		return c.delete(links)
+	}
+	r, err := c.words.Runner(c.env, &rotate.Config{OnTaken: c.onTaken})
 	if err != nil {
 		return err
 	}
-	wanted, err := c.wanted(userspace)
+	s, err := c.open(links, r.Owner())
 	if err != nil {
 		return err
 	}
-	xfrm, err := c.env.XFRM()
+	if err = r.Use(c.env.Ctx, s); err == nil {
+		err = c.with(r)
+	}
+	return errors.Join(err, s.Close())
+}
+
+func (c *command) open(links *ifaces.Conn, owner provision.Owner) (*provision.Session, error) {
+	return c.words.Open(c.env, links, &provision.Config{Owner: owner, ReadOnly: !c.writes(), OnStep: c.onStep})
+}
+
+func (c *command) delete(links *ifaces.Conn) error {
+	d, err := c.words.Read(c.env)
 	if err != nil {
 		return err
 	}
-	cfg := &provision.Config{
-		StateDir: c.words.stateDir, Owner: wanted.Owner, XFRM: xfrm, Links: links, NetNS: c.env.NetNS,
-		Engine: "kernel", ReadOnly: !c.writes(), OnStep: c.onStep,
-	}
-	if userspace {
-		cfg.Engine, cfg.OwnCounters = "userspace", true
-	}
-	if !c.words.noWait {
-		cfg.OnWait = func(holder string) { fmt.Fprintf(c.env.Stderr, "xfrmctl: waiting for %s\n", holder) }
-	}
-	s, err := provision.Open(c.env.Ctx, cfg)
+	owner, err := d.OwnerOf(c.words.As)
 	if err != nil {
 		return err
 	}
-	return errors.Join(c.with(s, wanted.State), s.Close())
+	s, err := c.open(links, owner)
+	if err != nil {
+		return err
+	}
+	if c.writes() {
+		res, err := s.Delete(c.env.Ctx)
+		return errors.Join(err, c.summary(res, err == nil), s.Close())
+	}
+	res, err := s.Plan(c.env.Ctx, &provision.State{}, provision.Options{Prune: true})
+	if err == nil {
+		err = c.print(res)
+	}
+	return errors.Join(err, s.Close())
 }
 
 // writes reports whether the command changes anything.
 func (c *command) writes() bool { return !c.env.DryRun && (c.verb == "apply" || c.verb == "delete") }
 
-// wanted reads the document.
-func (c *command) wanted(userspace bool) (*document.Wanted, error) {
-	file, in := c.words.file, c.env.Stdin
-	if file != "-" {
-		f, err := os.Open(file)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close() // read only
-		in = f
-	} else {
-		file = "standard input"
-	}
-	b, err := io.ReadAll(in)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	d, err := document.Read(file, b)
-	if err != nil {
-		return nil, err
-	}
-	if c.verb == "delete" { // keys may be gone by now
-		owner, err := d.OwnerOf(c.words.as)
-		return &document.Wanted{Owner: owner, State: &provision.State{}}, err
-	}
-	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return nil, err
-	}
-	mtus := map[string]int{}
-	return d.Resolve(c.env.Ctx, c.words.as, &document.Surroundings{
-		Keys: &keys.Source{Getenv: c.env.Getenv}, BootID: strings.TrimSpace(string(boot)), BootIDs: c.words.boots, Userspace: userspace,
-		UnderlayMTU: func(_ context.Context, name string) (int, error) {
-			if mtus[name] != 0 {
-				return mtus[name], nil
-			}
-			n, err := provision.DeviceMTU(c.env.NetNS, name)
-			mtus[name] = n
-			return n, err
-		},
-	})
-}
-
-// with does the work of the command.
-func (c *command) with(s *provision.Session, wanted *provision.State) error {
+// with does the work of the commands that want a state.
+func (c *command) with(r *rotate.Runner) error {
 	opts := provision.Options{Prune: c.words.prune, InboundOnly: c.words.inbound}
-	if c.verb == "delete" {
-		opts.Prune = true // and nothing is wanted
-	}
 	if c.writes() {
-		res, err := s.Apply(c.env.Ctx, wanted, opts)
+		res, err := r.Apply(c.env.Ctx, opts)
 		return errors.Join(err, c.summary(res, err == nil))
 	}
-	res, err := s.Plan(c.env.Ctx, wanted, opts)
+	res, err := r.Plan(c.env.Ctx, opts)
 	if err != nil {
 		return err
 	}

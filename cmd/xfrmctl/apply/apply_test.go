@@ -54,7 +54,7 @@ func TestWords(t *testing.T) {
 		w, err := parse(c.verb, c.args)
 		var word *WordError
 		switch {
-		case c.want == "" && (err != nil || w.file != "f" || w.as != "east"):
+		case c.want == "" && (err != nil || w.File != "f" || w.As != "east"):
 			t.Errorf("%s %q: %+v, %v", c.verb, c.args, w, err)
 		case c.want != "" && (!errors.As(err, &word) || !strings.Contains(word.Msg, c.want) || !strings.Contains(word.Hint, c.hint)):
 			t.Errorf("%s %q: %v, want %s", c.verb, c.args, err, c.want)
@@ -118,13 +118,13 @@ func TestPrint(t *testing.T) {
 		var out bytes.Buffer
 		env := testEnv(&out)
 		env.JSON = c.json
-		cmd := &command{env: env, verb: c.verb, words: &words{as: "east"}}
+		cmd := &command{env: env, verb: c.verb, words: &words{Node: Node{As: "east"}}}
 		if err := cmd.print(res); err != nil || out.String() != c.want {
 			t.Errorf("%s: %v\n%s\nwant\n%s", c.verb, err, out.String(), c.want)
 		}
 	}
 	var out bytes.Buffer
-	cmd := &command{env: testEnv(&out), verb: "apply", words: &words{as: "east"}}
+	cmd := &command{env: testEnv(&out), verb: "apply", words: &words{Node: Node{As: "east"}}}
 	for _, s := range steps {
 		cmd.onStep(provision.Event{Step: s})
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/xfrmctl/xfrmctl/provision"
+	"github.com/xfrmctl/xfrmctl/provision/rotate"
 )
 
 // stepJSON is a step as scripts see it.
@@ -63,6 +64,28 @@ func (c *command) onStep(e provision.Event) {
 	}
 }
 
+// takenJSON is a step of a change of keys as scripts see it.
+type takenJSON struct {
+	Event  string `json:"event"` // rotation
+	Tunnel string `json:"tunnel"`
+	Step   string `json:"step"`
+	Epoch  uint64 `json:"epoch"` // of the new keys
+}
+
+// onTaken tells of a step of a change of keys by the clock.
+func (c *command) onTaken(o rotate.Outcome) {
+	epoch := o.Is.Next
+	var err error
+	if c.env.JSON {
+		err = c.env.Encode(&takenJSON{"rotation", o.Tunnel, string(o.Step), epoch})
+	} else {
+		_, err = fmt.Fprintf(c.env.Stdout, "%s: tunnel %s, epoch %d: %s\n", c.words.As, o.Tunnel, epoch, o.Step)
+	}
+	if c.count.err == nil {
+		c.count.err = err
+	}
+}
+
 // summary prints what apply or delete did.
 func (c *command) summary(res *provision.Result, ok bool) error {
 	if c.count.err != nil {
@@ -91,7 +114,7 @@ func (c *command) summary(res *provision.Result, ok bool) error {
 	if parts != nil {
 		text += ": " + strings.Join(parts, ", ")
 	}
-	if _, err := fmt.Fprintf(c.env.Stdout, "%s: %s\n", c.words.as, text); err != nil {
+	if _, err := fmt.Fprintf(c.env.Stdout, "%s: %s\n", c.words.As, text); err != nil {
 		return err
 	}
 	return c.left(res)
@@ -121,7 +144,7 @@ func (c *command) print(res *provision.Result) error {
 		if len(res.Steps) == 0 {
 			text = "nothing to do"
 		}
-		if _, err := fmt.Fprintf(c.env.Stdout, "%s: %s\n", c.words.as, text); err != nil {
+		if _, err := fmt.Fprintf(c.env.Stdout, "%s: %s\n", c.words.As, text); err != nil {
 			return err
 		}
 	}
