@@ -9,6 +9,7 @@ import (
 	"github.com/jsimonetti/rtnetlink/v2"
 	"github.com/mdlayher/netlink"
 
+	"github.com/xfrmctl/xfrmctl/ifaces/rtnl"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 )
 
@@ -23,6 +24,9 @@ type Config struct {
 	// Engine, if not nil, has the XFRM interfaces that are meant, in place of
 	// the kernel.
 	Engine *Engine
+	// Dial, if not nil, connects to another kernel than this one, such as a fake
+	// one, for all requests. Namespaces are then not entered.
+	Dial func() (netlinkx.Transport, error)
 }
 
 // Conn manages the XFRM interfaces of one network namespace. It is safe for
@@ -37,6 +41,7 @@ type Conn struct {
 
 	// What touches the system, replaced by tests.
 	exchange     func(ctx context.Context, m rtnetlink.Message, typ uint16, flags netlink.HeaderFlags) ([]netlink.Message, error)
+	batch        func(ctx context.Context, msgs []rtnl.Message) (*rtnl.Result, error)
 	closeSocket  func() error
 	dial         func(*Config) (*Conn, error)
 	namespaces   func() []netlinkx.NetNS
@@ -52,6 +57,9 @@ func Dial(cfg *Config) (*Conn, error) {
 	if cfg != nil {
 		c.cfg = *cfg
 	}
+	if c.cfg.Dial != nil {
+		return c, c.dialOther()
+	}
 	home, err := openHome(c.cfg.NetNS)
 	if err != nil {
 		return nil, err
@@ -62,7 +70,7 @@ func Dial(cfg *Config) (*Conn, error) {
 		closeFile(home)
 		return nil, err
 	}
-	c.exchange, c.closeSocket = s.exchange, s.close
+	c.exchange, c.batch, c.closeSocket = s.exchange, s.batch, s.close
 	c.transportSAs = c.countTransportSAs
 	if e := c.cfg.Engine; e != nil {
 		t, err := e.Links(c.cfg.NetNS)
@@ -70,10 +78,25 @@ func Dial(cfg *Config) (*Conn, error) {
 			_ = c.Close() // that error is the news
 			return nil, err
 		}
-		d := &divided{links: newEngineLinks(t), rest: s}
-		c.exchange, c.closeSocket = d.exchange, d.close
+		d := &divided{links: rtnl.New(t), rest: s}
+		c.exchange, c.batch, c.closeSocket = d.exchange, d.batch, d.close
 	}
 	return c, nil
+}
+
+// dialOther connects to what is in the kernel's place.
+func (c *Conn) dialOther() error {
+	t, err := c.cfg.Dial()
+	if err != nil {
+		return err
+	}
+	conn := rtnl.New(t)
+	c.exchange = func(ctx context.Context, m rtnetlink.Message, typ uint16, flags netlink.HeaderFlags) ([]netlink.Message, error) {
+		return exchangeOver(ctx, conn, m, typ, flags)
+	}
+	c.batch, c.closeSocket = conn.Batch, conn.Close
+	c.transportSAs = func(context.Context) (int, error) { return 0, nil }
+	return nil
 }
 
 // openHome opens the namespace. The caller's own may be out of reach where

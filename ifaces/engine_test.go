@@ -14,6 +14,7 @@ import (
 	"github.com/jsimonetti/rtnetlink/v2"
 	"github.com/mdlayher/netlink"
 
+	"github.com/xfrmctl/xfrmctl/ifaces/rtnl"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 )
 
@@ -90,10 +91,10 @@ func ackMessage(seq uint32, errno syscall.Errno, text string, offset uint32) []b
 	p = append(p, make([]byte, 16)...)
 	ae := netlink.NewAttributeEncoder()
 	if text != "" {
-		ae.String(ackAttrMsg, text)
+		ae.String(1, text) // NLMSGERR_ATTR_MSG
 	}
 	if offset != 0 {
-		ae.Uint32(ackAttrOffset, offset)
+		ae.Uint32(2, offset) // NLMSGERR_ATTR_OFFS
 	}
 	tlvs, _ := ae.Encode()
 	return answer(uint16(netlink.Error), netlink.Capped|netlink.AcknowledgeTLVs, seq, append(p, tlvs...))
@@ -132,11 +133,11 @@ func (f *fakeEngine) Close() error { f.closed = true; return nil }
 func engineConn(k *fakeKernel) (*Conn, *fakeEngine) {
 	c, _ := k.conn()
 	f := newFakeEngine(k)
-	links, rest := newEngineLinks(f), c.exchange
+	links, rest := rtnl.New(f), c.exchange
 	c.exchange = func(ctx context.Context, m rtnetlink.Message, typ uint16, flags netlink.HeaderFlags) ([]netlink.Message, error) {
 		switch typ {
 		case rtmNewLink, rtmDelLink, rtmGetLink:
-			return links.exchange(ctx, m, typ, flags)
+			return exchangeOver(ctx, links, m, typ, flags)
 		}
 		return rest(ctx, m, typ, flags)
 	}
@@ -200,10 +201,10 @@ func TestEngineGivesUp(t *testing.T) {
 func TestEngineMalformed(t *testing.T) {
 	f := newFakeEngine(nil)
 	f.silent = true
-	e := newEngineLinks(f)
+	e := rtnl.New(f)
 	for _, b := range [][]byte{{200, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, make([]byte, 16)} {
 		f.queue <- b
-		if _, err := e.exchange(context.Background(), &linkRequest{}, rtmGetLink, 0); err == nil {
+		if _, err := exchangeOver(context.Background(), e, &linkRequest{}, rtmGetLink, 0); err == nil {
 			t.Errorf("%x is no error", b)
 		}
 	}

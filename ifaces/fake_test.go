@@ -12,6 +12,7 @@ import (
 	"github.com/jsimonetti/rtnetlink/v2"
 	"github.com/mdlayher/netlink"
 
+	"github.com/xfrmctl/xfrmctl/ifaces/rtnl"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 )
 
@@ -67,6 +68,7 @@ func (k *fakeKernel) conn() (*Conn, *[]WarningKind) {
 	c := &Conn{
 		cfg:          Config{OnWarning: func(w *Warning) { kinds = append(kinds, w.Kind) }},
 		exchange:     k.exchange,
+		batch:        k.batch,
 		closeSocket:  func() error { return nil },
 		namespaces:   func() []netlinkx.NetNS { return nil },
 		transportSAs: func(context.Context) (int, error) { return 0, nil },
@@ -103,6 +105,21 @@ func (k *fakeKernel) exchange(ctx context.Context, m rtnetlink.Message, typ uint
 	}
 	k.t.Errorf("message of type %d", typ)
 	return nil, refuse(syscall.EINVAL, "")
+}
+
+// batch carries out chunks of two messages, as the kernel carries out datagrams.
+func (k *fakeKernel) batch(ctx context.Context, msgs []rtnl.Message) (*rtnl.Result, error) {
+	res := &rtnl.Result{Failed: map[int]error{}}
+	for res.Unsent < len(msgs) && len(res.Failed) == 0 {
+		for range min(2, len(msgs)-res.Unsent) {
+			m := msgs[res.Unsent]
+			if _, err := k.exchange(ctx, &encoded{b: m.Body}, m.Type, m.Flags); err != nil {
+				res.Failed[res.Unsent] = err
+			}
+			res.Unsent++
+		}
+	}
+	return res, nil
 }
 
 func refuse(e syscall.Errno, text string) error {

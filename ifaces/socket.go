@@ -11,6 +11,7 @@ import (
 	"github.com/jsimonetti/rtnetlink/v2"
 	"github.com/mdlayher/netlink"
 
+	"github.com/xfrmctl/xfrmctl/ifaces/rtnl"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 )
 
@@ -21,6 +22,7 @@ type socket struct {
 
 	mu     sync.Mutex // guards what is below, and the request in flight
 	conn   *rtnetlink.Conn
+	many   *rtnl.Conn // for batches, opened by the first
 	closed bool
 }
 
@@ -68,7 +70,40 @@ func (s *socket) close() error {
 		return errClosed
 	}
 	s.closed = true
-	return s.drop()
+	err := s.drop()
+	if s.many != nil {
+		err = errors.Join(err, s.many.Close())
+	}
+	return err
+}
+
+// batch sends many messages over a socket of its own.
+func (s *socket) batch(ctx context.Context, msgs []rtnl.Message) (*rtnl.Result, error) {
+	many, err := s.openMany()
+	if err != nil {
+		return &rtnl.Result{}, err
+	}
+	return many.Batch(ctx, msgs)
+}
+
+func (s *socket) openMany() (*rtnl.Conn, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, errClosed
+	}
+	if s.many == nil {
+		ns := netlinkx.NetNS{}
+		if s.home != nil && (s.enter || !isOwn(s.home)) {
+			ns = netlinkx.NetNSFD(int(s.home.Fd()))
+		}
+		t, err := rtnl.Dial(ns)
+		if err != nil {
+			return nil, dialError(err)
+		}
+		s.many = rtnl.New(t)
+	}
+	return s.many, nil
 }
 
 func (s *socket) drop() error {

@@ -34,7 +34,7 @@ func (s *Session) observe(ctx context.Context) (*State, error) {
 	if out.Policies, err = s.policies(ctx); err != nil {
 		return nil, err
 	}
-	out.Routes, err = s.routes.list(names)
+	out.Routes, err = s.routes.list(ctx, names)
 	return out, err
 }
 

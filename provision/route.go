@@ -1,15 +1,19 @@
 package provision
 
 import (
+	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
 	"net/netip"
+	"slices"
 
 	"github.com/jsimonetti/rtnetlink/v2"
 	"github.com/mdlayher/netlink"
 
+	"github.com/xfrmctl/xfrmctl/ifaces/rtnl"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 )
 
@@ -22,27 +26,26 @@ const (
 	rtScopeLink   = 253
 	rtCloned      = 0x200
 	rtmGetLink    = 18
-	iffUp         = 1
+	rtmNewRoute   = 24
+	rtmDelRoute   = 25
+	rtmGetRoute   = 26
+	sizeofRtMsg   = 12
+	rtaTable      = 15
 )
 
 // routes reads and writes routes of the main table in one namespace.
-type routes struct{ conn *rtnetlink.Conn }
+type routes struct{ conn *rtnl.Conn }
 
-func dialRoutes(ns netlinkx.NetNS) (*routes, error) {
-	cfg := &netlink.Config{}
-	if !ns.IsZero() {
-		f, err := ns.Open()
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close() // the socket needs it no longer
-		cfg.NetNS = int(f.Fd())
+// dialRoutes connects with dial, or without one to the kernel.
+func dialRoutes(ns netlinkx.NetNS, dial func() (netlinkx.Transport, error)) (*routes, error) {
+	if dial == nil {
+		dial = func() (netlinkx.Transport, error) { return rtnl.Dial(ns) }
 	}
-	conn, err := rtnetlink.Dial(cfg)
+	t, err := dial()
 	if err != nil {
-		return nil, fmt.Errorf("open routing socket: %w", err)
+		return nil, err
 	}
-	return &routes{conn}, nil
+	return &routes{rtnl.New(t)}, nil
 }
 
 func (r *routes) close() error { return r.conn.Close() }
@@ -50,18 +53,51 @@ func (r *routes) close() error { return r.conn.Close() }
 // list returns the routes of the main table. Names are those of the XFRM
 // interfaces; routes to other devices, or of other types, are told apart well
 // enough to see that they are not ours.
-func (r *routes) list(names map[uint32]string) ([]*Route, error) {
-	all, err := r.conn.Route.List()
-	if err != nil {
-		return nil, fmt.Errorf("list routes: %w", err)
-	}
+func (r *routes) list(ctx context.Context, names map[uint32]string) ([]*Route, error) {
 	var out []*Route
-	for i := range all {
-		if m := &all[i]; m.Table == rtTableMain && m.Flags&rtCloned == 0 {
-			out = append(out, observedRoute(m, names))
+	for _, family := range []netlinkx.Family{netlinkx.FamilyIPv4, netlinkx.FamilyIPv6} {
+		msgs, err := r.dump(ctx, family)
+		if err != nil {
+			return nil, fmt.Errorf("list routes: %w", err)
+		}
+		for i := range msgs {
+			var m rtnetlink.RouteMessage
+			if err := m.UnmarshalBinary(msgs[i].Data); err != nil {
+				return nil, fmt.Errorf("list routes: %w", err)
+			}
+			if m.Table == rtTableMain && m.Flags&rtCloned == 0 {
+				out = append(out, observedRoute(&m, names))
+			}
 		}
 	}
 	return out, nil
+}
+
+// dumpRetries is how often a list is read again that changed meanwhile.
+const dumpRetries = 5
+
+// dump asks for the main table alone, which kernels before 4.20 do not listen
+// to: there is a local route for each address.
+func (r *routes) dump(ctx context.Context, family netlinkx.Family) ([]netlink.Message, error) {
+	body := make([]byte, sizeofRtMsg, sizeofRtMsg+8)
+	body[0] = uint8(family)
+	body = binary.NativeEndian.AppendUint16(body, 8)
+	body = binary.NativeEndian.AppendUint16(body, rtaTable)
+	body = binary.NativeEndian.AppendUint32(body, rtTableMain)
+	for range dumpRetries {
+		msgs, err := r.conn.Exchange(ctx, &rtnl.Message{Type: rtmGetRoute, Flags: netlink.Dump, Body: body})
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil // the table is made with its first route
+		}
+		if err != nil {
+			return nil, err
+		}
+		interrupted := func(m netlink.Message) bool { return m.Header.Flags&netlink.DumpInterrupted != 0 }
+		if !slices.ContainsFunc(msgs, interrupted) {
+			return msgs, nil
+		}
+	}
+	return nil, netlinkx.ErrDumpInterrupted
 }
 
 func observedRoute(m *rtnetlink.RouteMessage, names map[uint32]string) *Route {
@@ -138,34 +174,40 @@ func (rt *Route) message(hops ...uint32) *rtnetlink.RouteMessage {
 	return m
 }
 
-func (r *routes) add(rt *Route, hops []uint32, replace bool) error {
-	if replace {
-		return r.conn.Route.Replace(rt.message(hops...))
+// request is the message with which a step's route is made, changed or deleted.
+func (rt *Route) request(verb Verb, hops []uint32) (rtnl.Message, error) {
+	m := rtnl.Message{Type: rtmNewRoute, Flags: netlink.Create | netlink.Excl}
+	switch verb {
+	case Delete:
+		m.Type, m.Flags, hops = rtmDelRoute, 0, nil
+	case Change, Replace:
+		m.Flags = netlink.Create | netlink.Replace
 	}
-	return r.conn.Route.Add(rt.message(hops...))
-}
-
-func (r *routes) delete(rt *Route) error { return r.conn.Route.Delete(rt.message()) }
-
-// up sets a device up. Package ifaces would read its addresses back, for which
-// the kernel looks at those of all devices: with thousands of interfaces that
-// takes longer than all else. Everything is read back in the end.
-func (r *routes) up(index uint32) error {
-	return r.conn.Link.Set(&rtnetlink.LinkMessage{Index: index, Flags: iffUp, Change: iffUp})
+	var err error
+	m.Body, err = rt.message(hops...).MarshalBinary()
+	return m, err
 }
 
 // DeviceMTU returns the MTU of a device in a namespace, in bytes.
 func DeviceMTU(ns netlinkx.NetNS, name string) (int, error) {
-	r, err := dialRoutes(ns)
+	r, err := dialRoutes(ns, nil)
 	if err != nil {
 		return 0, err
 	}
-	m, err := r.conn.Execute(&rtnetlink.LinkMessage{Attributes: &rtnetlink.LinkAttributes{Name: name}}, rtmGetLink, netlink.Request)
+	body, err := (&rtnetlink.LinkMessage{Attributes: &rtnetlink.LinkAttributes{Name: name}}).MarshalBinary()
+	if err != nil {
+		return 0, errors.Join(err, r.close())
+	}
+	msgs, err := r.conn.Exchange(context.Background(), &rtnl.Message{Type: rtmGetLink, Body: body})
 	if err := errors.Join(err, r.close()); err != nil {
 		return 0, err
 	}
-	for _, x := range m {
-		if l, ok := x.(*rtnetlink.LinkMessage); ok && l.Attributes != nil && l.Attributes.Name == name {
+	var l rtnetlink.LinkMessage
+	for i := range msgs {
+		if err := l.UnmarshalBinary(msgs[i].Data); err != nil {
+			return 0, err
+		}
+		if l.Attributes != nil && l.Attributes.Name == name {
 			return int(l.Attributes.MTU), nil
 		}
 	}

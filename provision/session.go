@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/xfrmctl/xfrmctl/ifaces"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
@@ -22,6 +25,9 @@ type Config struct {
 	XFRM  *netlinkx.Conn
 	Links *ifaces.Conn
 	NetNS netlinkx.NetNS
+	// Routes, if not nil, connects to another kernel's routing than that of
+	// NetNS, such as a fake one.
+	Routes func() (netlinkx.Transport, error)
 	// Engine names the engine in the state directory: "kernel" or another.
 	Engine string
 	// OwnCounters: the engine itself sees to it that a counter-mode key that
@@ -93,7 +99,7 @@ func (s *Session) open(ctx context.Context) error {
 	if s.store, err = openStore(s.cfg.StateDir, name, boot, s.cfg.ReadOnly); err != nil {
 		return err
 	}
-	s.routes, err = dialRoutes(s.cfg.NetNS)
+	s.routes, err = dialRoutes(s.cfg.NetNS, s.cfg.Routes)
 	return err
 }
 
@@ -144,16 +150,40 @@ func (s *Session) Apply(ctx context.Context, wanted *State, opts Options) (*Resu
 	if s.cfg.ReadOnly {
 		return nil, errReadOnly
 	}
+	for try := 0; ; try++ {
+		res, again, err := s.apply(ctx, wanted, opts)
+		if !again || try == lateTries {
+			return res, err
+		}
+		select {
+		case <-ctx.Done():
+			return res, err
+		case <-time.After(latePause):
+		}
+	}
+}
+
+// A run that was killed may have left the userspace engine with requests that
+// it still carries out. What is then found otherwise than it was just read is
+// looked at again.
+const (
+	lateTries = 20
+	latePause = 100 * time.Millisecond
+)
+
+// apply is one try. again tells that an object of ours, made or deleted by none
+// of these steps, came or went meanwhile.
+func (s *Session) apply(ctx context.Context, wanted *State, opts Options) (res *Result, again bool, err error) {
 	observed, res, err := s.plan(ctx, wanted, opts)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if len(res.Steps) == 0 {
-		return res, s.settle(observed, wanted)
+		return res, false, s.settle(observed, wanted)
 	}
 	fresh, err := s.intend(res.Steps)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	run := &run{s: s, observed: observed, made: map[ID]bool{}}
 	if err := run.all(ctx, res.Steps); err != nil {
@@ -162,9 +192,10 @@ func (s *Session) Apply(ctx context.Context, wanted *State, opts Options) (*Resu
 				delete(s.store.objects, id) // if it is there now, another made it
 			}
 		}
-		return res, errors.Join(err, s.record(context.WithoutCancel(ctx), wanted))
+		late := run.refused != nil && !slices.Contains(fresh, run.refused.ID) && (errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist))
+		return res, late, errors.Join(err, s.record(context.WithoutCancel(ctx), wanted))
 	}
-	return res, s.confirm(ctx, wanted, opts)
+	return res, false, s.confirm(ctx, wanted, opts)
 }
 
 // Delete removes all that is ours.

@@ -24,7 +24,8 @@ const (
 var mayImport = map[string][]string{
 	"netlinkx":                  {},
 	"netlinkx/netlinkxtest":     {"netlinkx"},
-	"ifaces":                    {"netlinkx"},
+	"ifaces":                    {"ifaces/rtnl", "netlinkx"},
+	"ifaces/rtnl":               {"netlinkx"},
 	"gsogro":                    {"netlinkx"},
 	"gsogro/segment":            {},
 	"offload/userspace/esp":     {"netlinkx"},
@@ -47,7 +48,7 @@ var mayImport = map[string][]string{
 		"offload/userspace/esp", "offload/userspace/flow", "offload/userspace/pmtu", "offload/userspace/sadb"},
 	"offload/userspace": {"netlinkx", "offload/userspace/confine", "offload/userspace/datapath", "offload/userspace/datapath/outer", "offload/userspace/journal",
 		"offload/userspace/nlsock", "offload/userspace/sadb", "offload/userspace/server"},
-	"provision":              {"gsogro", "ifaces", "netlinkx", "offload"},
+	"provision":              {"gsogro", "ifaces", "ifaces/rtnl", "netlinkx", "offload"},
 	"provision/keys":         {},
 	"provision/document":     {"gsogro", "ifaces", "netlinkx", "offload", "provision", "provision/keys"},
 	"provision/rotate":       {"netlinkx", "provision", "provision/document"},
