@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/apply"
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/documents"
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/gro"
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/ipxfrm"
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/nicoffload"
@@ -58,6 +59,9 @@ func commands() []command {
 		documentCommand("delete", "remove all that apply made for a document"),
 		{name: "link-mtu", args: "{ DEV | BYTES } [WORDS]", usage: "the largest packet that fits through an SA", exact: true,
 			usageInMan: true, complete: apply.LinkComplete, help: apply.LinkUsage, run: (*env).linkMTU},
+		{name: "export", args: "[OPTIONS]", usage: "the document of what this machine has, for apply",
+			usageInMan: true, complete: documents.ExportComplete, help: documents.ExportUsage, run: (*env).export},
+		{name: "schema", usage: "print the JSON Schema of documents", exact: true, usageInMan: true, help: documents.SchemaUsage, run: (*env).schema},
 		{name: "completion", args: "bash|zsh|fish", usage: "print a completion script",
 			complete: func([]string) []string { return []string{"bash", "zsh", "fish"} }, run: (*env).completion},
 		{name: "man", usage: "print the man page (roff)", run: (*env).man},

@@ -33,12 +33,9 @@ func (e *env) applyEnv() *apply.Env {
 	return &apply.Env{
 		Ctx: e.ctx, Stdin: e.stdin, Stdout: e.stdout, Stderr: e.stderr, Flush: e.stdout.Flush, NetNS: e.netns,
 		JSON: e.opts.json, Verbose: e.opts.verbose, DryRun: e.opts.dryRun, Encode: e.printJSON, Getenv: e.getenv,
-		XFRM:  e.connection,
-		Links: func() (*ifaces.Conn, error) { return e.dialIfaces(e.netns) },
-		Userspace: func() (bool, error) {
-			by, err := e.engineFor(aboutIPsec)
-			return err == nil && by.path != "", err
-		},
+		XFRM:      e.connection,
+		Links:     func() (*ifaces.Conn, error) { return e.dialIfaces(e.netns) },
+		Userspace: e.userspace,
 	}
 }
 

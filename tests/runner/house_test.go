@@ -53,6 +53,8 @@ var mayImport = map[string][]string{
 	"provision/document":     {"gsogro", "ifaces", "netlinkx", "offload", "provision", "provision/keys"},
 	"provision/rotate":       {"netlinkx", "provision", "provision/document"},
 	"cmd/xfrmctl/apply":      {"cmd/xfrmctl/ipxfrm", "ifaces", "netlinkx", "provision", "provision/document", "provision/keys", "provision/rotate"},
+	"provision/export":       {"netlinkx", "provision", "provision/document", "provision/keys"},
+	"cmd/xfrmctl/documents":  {"cmd/xfrmctl/ipxfrm", "ifaces", "netlinkx", "provision", "provision/document", "provision/export"},
 	"cmd/xfrmctl/ipxfrm":     {"netlinkx"},
 	"cmd/xfrmctl/demo":       {"ifaces", "netlinkx", "offload/userspace/nlsock"},
 	"cmd/xfrmctl/verbs":      {"cmd/xfrmctl/ipxfrm"},
@@ -60,7 +62,7 @@ var mayImport = map[string][]string{
 	"offload":                {"gsogro", "netlinkx"},
 	"offload/selftest":       {"netlinkx"},
 	"cmd/xfrmctl/nicoffload": {"cmd/xfrmctl/ipxfrm", "cmd/xfrmctl/verbs", "gsogro", "netlinkx", "offload", "offload/selftest"},
-	"cmd/xfrmctl": {"cmd/xfrmctl/apply", "cmd/xfrmctl/nicoffload", "provision", "provision/document", "cmd/xfrmctl/gro", "cmd/xfrmctl/verbs", "gsogro", "cmd/xfrmctl/ipxfrm", "cmd/xfrmctl/demo", "ifaces", "netlinkx",
+	"cmd/xfrmctl": {"cmd/xfrmctl/apply", "cmd/xfrmctl/documents", "cmd/xfrmctl/nicoffload", "provision", "provision/document", "cmd/xfrmctl/gro", "cmd/xfrmctl/verbs", "gsogro", "cmd/xfrmctl/ipxfrm", "cmd/xfrmctl/demo", "ifaces", "netlinkx",
 		"offload/userspace", "offload/userspace/journal", "offload/userspace/nlsock", "offload"},
 }
 

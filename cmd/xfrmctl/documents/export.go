@@ -1,0 +1,153 @@
+package documents
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/xfrmctl/xfrmctl/provision"
+	"github.com/xfrmctl/xfrmctl/provision/export"
+)
+
+// exportWords are the options of export.
+type exportWords struct {
+	node, owner, root, keyFile string
+	names                      map[netip.Addr]string
+}
+
+func newExportWords() *exportWords {
+	return &exportWords{node: "here", owner: "exported", names: map[netip.Addr]string{}}
+}
+
+func (w *exportWords) options() []option {
+	return []option{
+		{"--as", "NODE", "what this machine is called in the document (here)", toString(&w.node)},
+		{"--name", "ADDRESS=NODE", "what the machine with that endpoint is called; may be given again", w.setName},
+		{"--owner", "NAME", "in whose name apply will make objects (exported)", toString(&w.owner)},
+		{"--root", "REFERENCE", "where new keys come from (file:/etc/xfrmctl/OWNER.root)", toString(&w.root)},
+		{"--with-keys-to", "FILE", "write the keys that may be used again to a new file, mode 0600", toString(&w.keyFile)},
+	}
+}
+
+func (w *exportWords) setName(v string) error {
+	text, name, ok := strings.Cut(v, "=")
+	addr, err := netip.ParseAddr(text)
+	if !ok || err != nil || name == "" {
+		return wordError("--name takes ADDRESS=NODE, not %q", v)
+	}
+	w.names[addr] = name
+	return nil
+}
+
+// ExportUsage returns the words of export.
+func ExportUsage() string {
+	return usage("export", "Prints the document of what is here: XFRM interfaces with their addresses, SAs, policies\n"+
+		"and routes, as tunnels. Lines with #! tell what it cannot say, and why. Keys are not printed.", newExportWords().options())
+}
+
+// ExportComplete returns the options of export.
+func ExportComplete([]string) []string { return names(newExportWords().options()) }
+
+// Export prints the document of what is here.
+func Export(env *Env, args []string) error {
+	w := newExportWords()
+	rest, err := parse("export", w.options(), args)
+	switch {
+	case err != nil:
+		return err
+	case len(rest) > 0:
+		return &WordError{Msg: fmt.Sprintf("export takes no document; %q is one word too many", rest[0]), Hint: "xfrmctl export > FILE"}
+	}
+	if w.root == "" {
+		w.root = "file:/etc/xfrmctl/" + w.owner + ".root"
+	}
+	if w.keyFile != "" {
+		if w.keyFile, err = filepath.Abs(w.keyFile); err != nil {
+			return err
+		}
+		if _, err := os.Lstat(w.keyFile); !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%s: keys are written to a new file only (%w)", w.keyFile, errors.Join(err, fs.ErrExist))
+		}
+	}
+	state, err := look(env)
+	if err != nil {
+		return err
+	}
+	res, err := w.export(env, state)
+	if err != nil {
+		return err
+	}
+	if err := w.writeKeys(env, res.Keys); err != nil {
+		return err
+	}
+	if len(res.Lost) > 0 {
+		fmt.Fprintf(env.Stderr, "xfrmctl: %d things are here otherwise than the document says, or not in it: lines with #!\n", len(res.Lost))
+	}
+	return env.print(res.Document)
+}
+
+func look(env *Env) (*provision.State, error) {
+	xfrm, err := env.XFRM()
+	if err != nil {
+		return nil, err
+	}
+	links, err := env.Links()
+	if err != nil {
+		return nil, err
+	}
+	state, err := provision.Look(env.Ctx, &provision.Config{XFRM: xfrm, Links: links, NetNS: env.NetNS})
+	return state, errors.Join(err, links.Close())
+}
+
+func (w *exportWords) export(env *Env, state *provision.State) (*export.Result, error) {
+	userspace, err := env.Userspace()
+	if err != nil {
+		return nil, err
+	}
+	local, err := provision.LocalAddresses(env.NetNS)
+	if err != nil {
+		return nil, err
+	}
+	return export.Export(env.Ctx, state, &export.Options{
+		Node: w.node, Owner: w.owner, Names: w.names, Root: w.root, KeyFile: w.keyFile, Userspace: userspace,
+		Local: func(a netip.Addr) bool { return local[a] }, UnderlayMTU: env.underlayMTU(),
+	})
+}
+
+// writeKeys writes the keys to a file that was not there. They are nowhere else.
+func (w *exportWords) writeKeys(env *Env, keys []byte) error {
+	switch {
+	case w.keyFile == "":
+		return nil
+	case keys == nil:
+		fmt.Fprintf(env.Stderr, "xfrmctl: no keys were written: none here may be used again, or the engine does not show them\n")
+		return nil
+	case env.DryRun:
+		return nil
+	}
+	f, err := os.OpenFile(w.keyFile, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(keys)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// print prints a document, as JSON where that is asked for.
+func (env *Env) print(doc []byte) error {
+	if !env.JSON {
+		_, err := env.Stdout.Write(doc)
+		return err
+	}
+	var v any
+	if err := yaml.Unmarshal(doc, &v); err != nil {
+		return err
+	}
+	return env.Encode(v)
+}

@@ -1,0 +1,66 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/jsimonetti/rtnetlink/v2"
+	"github.com/mdlayher/netlink"
+
+	"github.com/xfrmctl/xfrmctl/ifaces/rtnl"
+	"github.com/xfrmctl/xfrmctl/netlinkx"
+)
+
+// Numbers of linux/rtnetlink.h and linux/if_addr.h.
+const (
+	rtmGetAddr      = 22
+	sizeofIfAddrMsg = 8
+)
+
+// Look reads what a namespace has, for those who write it down: foreign objects
+// too, and the keys that the engine shows. Of cfg it takes the connections and
+// the namespace.
+func Look(ctx context.Context, cfg *Config) (*State, error) {
+	s := &Session{cfg: *cfg}
+	var err error
+	if s.routes, err = dialRoutes(cfg.NetNS, cfg.Routes); err != nil {
+		return nil, err
+	}
+	defer s.routes.close() // nothing was written
+	out, err := s.observe(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// observe drops the keys, so that no plan can look at them
+	out.SAs, err = cfg.XFRM.ListSAs(ctx, nil)
+	return out, err
+}
+
+// LocalAddresses returns the addresses that a namespace has.
+func LocalAddresses(ns netlinkx.NetNS) (map[netip.Addr]bool, error) {
+	r, err := dialRoutes(ns, nil)
+	if err != nil {
+		return nil, err
+	}
+	msgs, err := r.conn.Exchange(context.Background(), &rtnl.Message{Type: rtmGetAddr, Flags: netlink.Dump, Body: make([]byte, sizeofIfAddrMsg)})
+	if err := errors.Join(err, r.close()); err != nil {
+		return nil, fmt.Errorf("list addresses: %w", err)
+	}
+	out := map[netip.Addr]bool{}
+	for i := range msgs {
+		var m rtnetlink.AddressMessage
+		if err := m.UnmarshalBinary(msgs[i].Data); err != nil {
+			return nil, fmt.Errorf("list addresses: %w", err)
+		}
+		ip := m.Attributes.Local // the far end's is in Address
+		if ip == nil {
+			ip = m.Attributes.Address
+		}
+		if a, ok := netip.AddrFromSlice(ip); ok {
+			out[a.Unmap()] = true
+		}
+	}
+	return out, nil
+}
