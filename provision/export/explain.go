@@ -2,6 +2,7 @@ package export
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -11,13 +12,13 @@ import (
 
 // explain turns what differs into comments, at the tunnel that it belongs to.
 func (w *writer) explain(all []provision.Difference) {
-	f := w.finder()
+	f := w.finder(all)
 	alike := map[*tunnel]map[string][]string{} // policies by what differs
 	var order []*tunnel
 	for k := range all {
 		d := &all[k]
 		t := f.tunnel(d)
-		text := w.difference(d, all)
+		text := w.difference(d, f)
 		if text == "" {
 			continue
 		}
@@ -59,11 +60,14 @@ type finder struct {
 	ifIDs    map[uint32]*tunnel
 	ifaces   map[string]*tunnel
 	prefixes map[string]*tunnel
+	// added and gone are routes that only the document, or only the machine, has.
+	added map[netip.Prefix]*provision.Route
+	gone  map[netip.Prefix]bool
 }
 
-func (w *writer) finder() *finder {
+func (w *writer) finder(all []provision.Difference) *finder {
 	f := &finder{sas: map[provision.ID]*tunnel{}, traffic: map[pair]*tunnel{}, guarded: map[pair]*tunnel{}, ifIDs: map[uint32]*tunnel{},
-		ifaces: map[string]*tunnel{}, prefixes: map[string]*tunnel{}}
+		ifaces: map[string]*tunnel{}, prefixes: map[string]*tunnel{}, added: map[netip.Prefix]*provision.Route{}, gone: map[netip.Prefix]bool{}}
 	for _, t := range w.tunnels {
 		f.sas[saID(t.in)], f.sas[saID(t.out)] = t, t
 		for _, x := range t.pairs {
@@ -77,6 +81,14 @@ func (w *writer) finder() *finder {
 		}
 		if t.iface != nil {
 			f.ifIDs[t.iface.IfID], f.ifaces[t.iface.Name] = t, t
+		}
+	}
+	for _, d := range all {
+		switch {
+		case d.WantRoute != nil && d.GotRoute == nil && !d.WantRoute.Guard():
+			f.added[d.WantRoute.Dst] = d.WantRoute
+		case d.GotRoute != nil && d.WantRoute == nil && !d.GotRoute.Guard():
+			f.gone[d.GotRoute.Dst] = true
 		}
 	}
 	return f
@@ -120,11 +132,11 @@ func (f *finder) policy(d *provision.Difference) *tunnel {
 
 // difference says in words how an object differs, and why; "" nothing that has
 // to be said.
-func (w *writer) difference(d *provision.Difference, all []provision.Difference) string {
+func (w *writer) difference(d *provision.Difference, f *finder) string {
 	switch {
 	case d.GotRoute != nil && d.WantRoute == nil:
-		return w.lostRoute(d.GotRoute, all)
-	case d.WantRoute != nil && d.GotRoute == nil && otherMetric(d.WantRoute, all) != nil:
+		return f.lostRoute(d.GotRoute)
+	case d.WantRoute != nil && d.GotRoute == nil && !d.WantRoute.Guard() && f.gone[d.WantRoute.Dst]:
 		return "" // said of the other one
 	case d.GotPolicy != nil && d.WantPolicy == nil:
 		return lostPolicy(d.GotPolicy)
@@ -143,26 +155,14 @@ func (w *writer) difference(d *provision.Difference, all []provision.Difference)
 	return strings.Join(parts, ", ")
 }
 
-func (w *writer) lostRoute(r *provision.Route, all []provision.Difference) string {
+func (f *finder) lostRoute(r *provision.Route) string {
 	if r.Guard() {
 		return "it guards no prefix of the document"
 	}
-	for k := range all {
-		if want := all[k].WantRoute; want != nil && all[k].GotRoute == nil && want.Dst == r.Dst && !want.Guard() {
-			return fmt.Sprintf("metric (%d here, %d by the document)", r.Metric, want.Metric)
-		}
+	if want := f.added[r.Dst]; want != nil {
+		return fmt.Sprintf("metric (%d here, %d by the document)", r.Metric, want.Metric)
 	}
 	return "it leads to no prefix for which the document makes routes"
-}
-
-// otherMetric finds the route that is there in the place of a wanted one.
-func otherMetric(want *provision.Route, all []provision.Difference) *provision.Route {
-	for k := range all {
-		if got := all[k].GotRoute; got != nil && all[k].WantRoute == nil && got.Dst == want.Dst && got.Guard() == want.Guard() {
-			return got
-		}
-	}
-	return nil
 }
 
 func lostPolicy(p *netlinkx.Policy) string {

@@ -8,6 +8,7 @@ package export
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
@@ -87,20 +88,22 @@ type writer struct {
 	rest    []string // lines about what belongs to no tunnel
 }
 
-// relevant leaves out routes that have nothing to do with tunnels.
+// relevant leaves out routes that have nothing to do with tunnels, and those
+// that the kernel makes with addresses.
 func relevant(s *provision.State) *provision.State {
 	out := *s
 	out.Routes, out.Settings, out.Placements = nil, nil, nil
-	names := map[string]bool{}
+	ifaces := map[string]*provision.Interface{}
 	for _, i := range s.Interfaces {
-		names[i.Name] = true
+		ifaces[i.Name] = i
 	}
 	for _, r := range s.Routes {
-		ours := r.Guard() || names[r.Dev]
-		for _, dev := range r.More {
-			ours = ours || names[dev]
+		leads := func(dev string) bool {
+			i := ifaces[dev]
+			connected := func(a netip.Prefix) bool { return a.Masked() == r.Dst }
+			return i != nil && !slices.ContainsFunc(i.Addresses, connected) && !r.Dst.Addr().IsLinkLocalUnicast() && !r.Dst.Addr().IsMulticast()
 		}
-		if ours {
+		if r.Guard() || leads(r.Dev) || slices.ContainsFunc(r.More, leads) {
 			out.Routes = append(out.Routes, r)
 		}
 	}

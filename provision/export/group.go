@@ -25,7 +25,7 @@ type tunnel struct {
 	iface       *provision.Interface // nil none
 	routes      string               // as in documents
 	guard       string
-	mtu         uint32          // 0: what fits
+	mtu, fits   uint32          // 0: what fits
 	suite       *document.Suite // nil: documents do not name it
 	encap       bool            // documents can have the encapsulation here
 	notes       []string        // comments

@@ -89,10 +89,10 @@ func (w *writer) introduce(keys bool) {
 	}
 	if fresh > 0 {
 		path, _ := strings.CutPrefix(w.o.Root, "file:")
-		w.head = append(w.head, fmt.Sprintf("%d tunnels get new keys, from a secret that both ends have: umask 077; head -c 32 /dev/urandom > %s", fresh, path))
+		w.head = append(w.head, fmt.Sprintf("New keys: %d, from a secret that both ends have: umask 077; head -c 32 /dev/urandom > %s", fresh, path))
 	}
 	if counters > 0 && w.o.KeyFile != "" {
-		w.head = append(w.head, fmt.Sprintf("The keys of %d of them are not for using again: with a new counter they would repeat IVs (RFC 8221 section 5).", counters))
+		w.head = append(w.head, fmt.Sprintf("Old keys that must not come again: %d; with a new counter they would repeat IVs (RFC 8221 section 5).", counters))
 	}
 	told := len(w.rest)
 	for _, t := range w.tunnels {

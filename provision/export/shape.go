@@ -68,7 +68,7 @@ func (t *tunnel) routed(there []*provision.Route) {
 // guard tries all ways to guard a tunnel against what is around it.
 func (w *writer) guard(ctx context.Context, t *tunnel, around *provision.State) error {
 	best, least := "", 0
-	for _, way := range []string{"true", "routes", "policies", "false"} {
+	for _, way := range []string{"true", "routes", "false", "policies"} {
 		t.guard = way
 		wanted, err := w.resolve(ctx, []*tunnel{t})
 		if err != nil {
@@ -77,7 +77,7 @@ func (w *writer) guard(ctx context.Context, t *tunnel, around *provision.State) 
 		all := provision.Differences(wanted, around)
 		for _, d := range all {
 			if d.WantInterface != nil && d.GotInterface != nil && slices.Contains(d.Words, "mtu") {
-				t.mtu = d.GotInterface.MTU
+				t.mtu, t.fits = d.GotInterface.MTU, d.WantInterface.MTU
 			}
 		}
 		if best == "" || len(all) < least {

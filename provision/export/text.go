@@ -219,7 +219,7 @@ func (t *tunnel) ifaceText(p *page, in string) {
 			p.add(in+"namespace: {%s: %s}", t.near.name, t.iface.NetNS)
 		}
 		if t.mtu != 0 {
-			p.add(in+"mtu: %d", t.mtu)
+			p.add(in+"mtu: %d # %d is what fits", t.mtu, t.fits)
 		}
 		if len(t.iface.Addresses) > 0 {
 			p.add(in+"addresses: {%s: [%s]}", t.near.name, addresses(t.iface.Addresses))
@@ -228,7 +228,11 @@ func (t *tunnel) ifaceText(p *page, in string) {
 			p.add(in+"routes: %s", t.routes)
 		}
 	}
-	if t.guard != "true" {
+	switch t.guard {
+	case "true":
+	case "false":
+		p.add(in + "guard: false # nothing here keeps clear text off other ways")
+	default:
 		p.add(in+"guard: %s", t.guard)
 	}
 }
