@@ -31,6 +31,23 @@ type Address struct {
 	Preferred uint32 // seconds left, or Forever
 }
 
+// Automatic reports whether the kernel made the address itself: from router
+// advertisements, or as the link-local one. Kernels before 5.18 do not tell;
+// there those of link scope in IPv6 are taken for its own.
+func (a *Address) Automatic() bool {
+	if a.Origin != 0 {
+		return a.Origin <= addedByKernel
+	}
+	return a.Prefix.Addr().Is6() && a.Prefix.Addr().IsLinkLocalUnicast()
+}
+
+// Same reports whether b says of an address what a does; the seconds that are
+// left and what the kernel decides itself are not compared.
+func (a *Address) Same(b Address) bool {
+	return a.Prefix == b.Prefix && a.Peer == b.Peer && a.Broadcast == b.Broadcast && a.Label == b.Label && a.Scope == b.Scope &&
+		a.Flags&settableFlags == b.Flags&settableFlags && a.Metric == b.Metric && (a.Valid == Forever) == (b.Valid == Forever)
+}
+
 // Flags of an address that are a wish and not a state (IFA_F_NODAD,
 // HOMEADDRESS, MANAGETEMPADDR, NOPREFIXROUTE, MCAUTOJOIN of linux/if_addr.h).
 const settableFlags = 0x02 | 0x10 | 0x100 | 0x200 | 0x400

@@ -17,7 +17,8 @@ type Taken string
 const (
 	TakenName     Taken = "name"
 	TakenIfID     Taken = "if_id"
-	TakenExternal Taken = "external" // a namespace has one external interface
+	TakenExternal Taken = "external"           // a namespace has one external interface
+	TakenEnds     Taken = "endpoints and keys" // of a VTI
 )
 
 // Holder is the device that has what was asked for.

@@ -1,6 +1,7 @@
 package ifaces
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -13,10 +14,12 @@ import (
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 )
 
-// KindError tells that a device is not an XFRM interface and was left alone.
+// KindError tells that a device is not of the kind that was meant, and was left
+// alone.
 type KindError struct {
 	Op, Name string
 	Kind     string // of the link, "" for hardware and loopback
+	Want     string // what it should be, "" an XFRM interface
 }
 
 // Error returns one line.
@@ -27,7 +30,7 @@ func (e *KindError) Error() string {
 	} else {
 		kind = "of kind " + kind
 	}
-	return fmt.Sprintf("%s %s: it is a device %s, not %s", e.Op, e.Name, kind, Kind)
+	return fmt.Sprintf("%s %s: it is a device %s, not %s", e.Op, e.Name, kind, cmp.Or(e.Want, Kind))
 }
 
 // Difference is one field of an interface that is not as it should be.
@@ -86,6 +89,10 @@ func kernelError(r request, err error) error {
 func hint(e *netlinkx.Error) string {
 	has := func(part string) bool { return strings.Contains(strings.ToLower(e.Text), part) }
 	switch {
+	case e.Errno == syscall.EOPNOTSUPP && has("device type") && e.Op == "create vti":
+		return "the kernel has no VTIs: load module ip_vti or ip6_vti, or use a kernel with CONFIG_NET_IPVTI and CONFIG_IPV6_VTI; XFRM interfaces need neither: xfrmctl iface add"
+	case e.Errno == syscall.EBUSY && e.Op == "rename interface":
+		return "before Linux 6.2 an interface must be down to be renamed"
 	case e.Errno == syscall.EOPNOTSUPP && has("device type"):
 		return "the kernel has no XFRM interfaces: load module xfrm_interface, or use a kernel with CONFIG_XFRM_INTERFACE; or run the userspace engine: xfrmctl esp"
 	case e.Errno == syscall.EPERM:

@@ -71,11 +71,15 @@ func u32Attr(typ uint16, v uint32) netlink.Attribute {
 	return netlink.Attribute{Type: typ, Data: binary.NativeEndian.AppendUint32(nil, v)}
 }
 
-// device is any link; those of another kind are read for their name, MTU and
-// kind alone.
+// device is any link; of those that are neither XFRM interface nor VTI, what
+// all links have in common is read.
 type device struct {
 	Link
-	kind string
+	kind           string
+	tunnel         vtiData
+	txQueue, group uint32
+	master         int32
+	qdisc          string
 }
 
 // decodeLink decodes a link message: struct ifinfomsg and its attributes.
@@ -125,6 +129,15 @@ func (d *device) attribute(ad *netlink.AttributeDecoder) (err error) {
 	case iflaLinkNetNS:
 		v, err = u32(ad, "LINK_NETNSID")
 		d.ContextID = netlinkx.Some(int32(v))
+	case iflaQdisc:
+		d.qdisc = ad.String()
+	case iflaMaster:
+		v, err = u32(ad, "MASTER")
+		d.master = int32(v)
+	case iflaTxQLen:
+		d.txQueue, err = u32(ad, "TXQLEN")
+	case iflaGroup:
+		d.group, err = u32(ad, "GROUP")
 	case iflaPropList:
 		ad.Nested(d.altNames)
 	case iflaLinkinfo:
@@ -152,8 +165,11 @@ func (d *device) linkInfo(ad *netlink.AttributeDecoder) error {
 		case iflaInfoKind:
 			d.kind = ad.String()
 		case iflaInfoData:
-			if d.kind == Kind {
+			switch {
+			case d.kind == Kind:
 				ad.Nested(d.data)
+			case isVTI(d.kind):
+				ad.Nested(d.tunnelData)
 			}
 		}
 		if err := ad.Err(); err != nil {

@@ -20,10 +20,14 @@ const (
 const (
 	iflaIfname     = 3
 	iflaMTU        = 4
+	iflaQdisc      = 6
+	iflaMaster     = 10
+	iflaTxQLen     = 13
 	iflaOperstate  = 16
 	iflaLinkinfo   = 18
 	iflaNetNSPID   = 19
 	iflaIfalias    = 20
+	iflaGroup      = 27
 	iflaNetNSFD    = 28
 	iflaExtMask    = 29
 	iflaLinkNetNS  = 37
@@ -39,6 +43,16 @@ const (
 	xfrmIfID       = 2  // IFLA_XFRM_IF_ID
 	xfrmMetadata   = 3  // IFLA_XFRM_COLLECT_METADATA
 	operstateNames = "unknown notpresent down lowerlayerdown testing dormant up"
+)
+
+// Attributes of the link data of VTIs (IFLA_VTI_*, linux/if_tunnel.h).
+const (
+	vtiLink   = 1
+	vtiIKey   = 2
+	vtiOKey   = 3
+	vtiLocal  = 4
+	vtiRemote = 5
+	vtiFwMark = 6
 )
 
 // Address attributes (IFA_*) and flags.
