@@ -13,6 +13,7 @@ import (
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/gro"
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/ipxfrm"
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/nicoffload"
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/vticmd"
 )
 
 // command is one object word of the program.
@@ -43,6 +44,8 @@ func commands() []command {
 		{name: "xfrm", args: "OBJECT [COMMAND ARGS]", usage: "the same three, for those who are used to `ip xfrm`",
 			grammar: true, complete: ipxfrm.Complete, help: func() string { return ipxfrm.Usage("") }, run: (*env).xfrm},
 		{name: "iface", args: "COMMAND ARGS", usage: "XFRM interfaces", complete: ifaceComplete, help: ifaceUsage, run: (*env).iface},
+		{name: "vti", args: "COMMAND ARGS", usage: "virtual tunnel interfaces: look at them, and replace them by XFRM interfaces", exact: true,
+			complete: func(words []string) []string { return vticmd.Complete(words, deviceNames) }, help: vticmd.Usage, run: (*env).vti},
 		{name: "offload", args: "COMMAND ARGS", usage: "where an SA's cryptography runs, and why: NIC, kernel or userspace",
 			complete: func(words []string) []string { return nicoffload.Complete(words, deviceNames) }, help: nicoffload.Usage, run: (*env).offload},
 		{name: "check", usage: "what this kernel and its devices can do for IPsec, and what to do about the rest",

@@ -7,6 +7,7 @@ import (
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/gro"
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/ipxfrm"
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/nicoffload"
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/vticmd"
 )
 
 // man prints the man page: options and objects from their tables, the words of
@@ -31,7 +32,7 @@ func (e *env) man([]string) error {
 			writeTerm(&b, strings.TrimSpace(name+" "+c.args), upperFirst(c.usage)+".")
 		}
 	}
-	for _, s := range append(append(ipxfrm.ManSections(), ifaceManSections()...), nicoffload.ManSection(), gro.ManSection()) {
+	for _, s := range append(append(ipxfrm.ManSections(), ifaceManSections()...), nicoffload.ManSection(), gro.ManSection(), vticmd.ManSection()) {
 		writeSection(&b, &s)
 	}
 	for _, c := range commands() {

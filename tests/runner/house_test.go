@@ -50,6 +50,7 @@ var mayImport = map[string][]string{
 		"offload/userspace/nlsock", "offload/userspace/sadb", "offload/userspace/server"},
 	"provision":              {"gsogro", "ifaces", "ifaces/rtnl", "netlinkx", "offload"},
 	"provision/keys":         {},
+	"provision/vti":          {"ifaces", "ifaces/rtnl", "netlinkx", "provision"},
 	"provision/document":     {"gsogro", "ifaces", "netlinkx", "offload", "provision", "provision/keys"},
 	"provision/rotate":       {"netlinkx", "provision", "provision/document"},
 	"cmd/xfrmctl/apply":      {"cmd/xfrmctl/ipxfrm", "ifaces", "netlinkx", "provision", "provision/document", "provision/keys", "provision/rotate"},
@@ -58,11 +59,12 @@ var mayImport = map[string][]string{
 	"cmd/xfrmctl/ipxfrm":     {"netlinkx"},
 	"cmd/xfrmctl/demo":       {"ifaces", "netlinkx", "offload/userspace/nlsock"},
 	"cmd/xfrmctl/verbs":      {"cmd/xfrmctl/ipxfrm"},
+	"cmd/xfrmctl/vticmd":     {"cmd/xfrmctl/ipxfrm", "cmd/xfrmctl/verbs", "ifaces", "netlinkx", "provision/vti"},
 	"cmd/xfrmctl/gro":        {"cmd/xfrmctl/ipxfrm", "cmd/xfrmctl/verbs", "gsogro", "netlinkx"},
 	"offload":                {"gsogro", "netlinkx"},
 	"offload/selftest":       {"netlinkx"},
 	"cmd/xfrmctl/nicoffload": {"cmd/xfrmctl/ipxfrm", "cmd/xfrmctl/verbs", "gsogro", "netlinkx", "offload", "offload/selftest"},
-	"cmd/xfrmctl": {"cmd/xfrmctl/apply", "cmd/xfrmctl/documents", "cmd/xfrmctl/nicoffload", "provision", "provision/document", "cmd/xfrmctl/gro", "cmd/xfrmctl/verbs", "gsogro", "cmd/xfrmctl/ipxfrm", "cmd/xfrmctl/demo", "ifaces", "netlinkx",
+	"cmd/xfrmctl": {"cmd/xfrmctl/apply", "cmd/xfrmctl/documents", "cmd/xfrmctl/nicoffload", "provision", "provision/document", "cmd/xfrmctl/gro", "cmd/xfrmctl/verbs", "cmd/xfrmctl/vticmd", "provision/vti", "gsogro", "cmd/xfrmctl/ipxfrm", "cmd/xfrmctl/demo", "ifaces", "netlinkx",
 		"offload/userspace", "offload/userspace/journal", "offload/userspace/nlsock", "offload"},
 }
 

@@ -1,0 +1,307 @@
+package vti
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/xfrmctl/xfrmctl/ifaces"
+	"github.com/xfrmctl/xfrmctl/netlinkx"
+)
+
+// run takes the steps of one move.
+type run struct {
+	s      *Session
+	m      *Move
+	routes []*Route // read when the first is needed
+}
+
+// walk takes steps in order. Between the first and the last that interrupt
+// traffic it does not let itself be interrupted.
+func (s *Session) walk(ctx context.Context, m *Move, steps []*Step) (*Done, error) {
+	r := &run{s: s, m: m}
+	d := &Done{Move: m}
+	var begun time.Time
+	for _, st := range steps {
+		if !st.Cut {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+		}
+		if st.Cut && begun.IsZero() {
+			begun = time.Now()
+		}
+		if err := r.take(context.WithoutCancel(ctx), st); err != nil {
+			return nil, fmt.Errorf("%s: %w", st, err)
+		}
+		if st.Cut {
+			d.Interrupted = time.Since(begun)
+		}
+		if s.cfg.OnStep != nil {
+			s.cfg.OnStep(m, st)
+		}
+	}
+	return d, nil
+}
+
+func (r *run) take(ctx context.Context, st *Step) error {
+	switch st.op {
+	case opGuard:
+		return r.s.rtnl.addGuard(st.guard)
+	case opUnguard:
+		var errs []error
+		for _, g := range r.m.Guards {
+			errs = append(errs, r.s.rtnl.deleteGuard(g))
+		}
+		return errors.Join(errs...)
+	case opInterface, opName, opUp, opStopBack, opNameBack, opRemove:
+		return r.iface(ctx, st.op)
+	case opPolicy:
+		return r.s.cfg.XFRM.UpdatePolicy(ctx, r.m.Policies[st.policy])
+	case opPolicyBack:
+		p := r.m.Policies[st.policy]
+		id := p.ID()
+		id.Index, id.Selector = 0, p.Selector
+		return gone(r.s.cfg.XFRM.DeletePolicy(ctx, id))
+	case opOldPolicyGone:
+		return gone(r.s.cfg.XFRM.DeletePolicy(ctx, r.m.Old[st.policy]))
+	case opSA:
+		return r.rebind(ctx, st.sa, binding{st.sa.ID, 0}, binding{st.sa.bound(), r.m.IfID})
+	case opSABack:
+		return r.rebind(ctx, st.sa, binding{st.sa.bound(), r.m.IfID}, binding{st.sa.ID, 0})
+	case opRoute, opRouteBack:
+		return r.route(ctx, st)
+	case opCheck:
+		return r.check(ctx)
+	case opCheckBack:
+		return r.checkBack(ctx)
+	}
+	return r.source(ctx, st)
+}
+
+// gone is err unless it tells that something is not there.
+func gone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// source takes a step about a VTI. It is found by its ifindex, because its name
+// changes.
+func (r *run) source(ctx context.Context, st *Step) error {
+	links, src := r.s.cfg.Links, st.source
+	v, err := r.find(ctx, src)
+	if err != nil {
+		return err
+	}
+	if v == nil {
+		if st.op == opSourceGone {
+			return nil
+		}
+		return fmt.Errorf("vti %s (ifindex %d) is gone: another process deleted it", src.Name, src.Index)
+	}
+	switch st.op {
+	case opStop:
+		_, err = links.ChangeVTI(ctx, v.Name, &ifaces.Change{Up: netlinkx.Some(false)})
+		return err
+	case opPark:
+		return r.park(ctx, src, v)
+	case opUnpark:
+		return r.unpark(ctx, src, v)
+	}
+	return gone(links.DeleteVTI(ctx, v.Name))
+}
+
+func (r *run) find(ctx context.Context, src *Source) (*ifaces.VTI, error) {
+	list, err := r.s.cfg.Links.ListVTIs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range list {
+		if v.Index == src.Index && (v.Name == src.Name || v.Name == src.Parked) {
+			return v, nil
+		}
+	}
+	return nil, nil
+}
+
+func (r *run) park(ctx context.Context, src *Source, v *ifaces.VTI) error {
+	if err := r.s.cfg.Links.SetAddresses(ctx, v.Name, nil); err != nil {
+		return err
+	}
+	if err := r.s.rtnl.alias(v.Name, v.Index, v.AltNames, false); err != nil {
+		return err
+	}
+	if v.Name == src.Parked {
+		return nil
+	}
+	return r.s.cfg.Links.Rename(ctx, v.Name, src.Parked)
+}
+
+func (r *run) unpark(ctx context.Context, src *Source, v *ifaces.VTI) error {
+	links := r.s.cfg.Links
+	if v.Name != src.Name {
+		if err := links.Rename(ctx, v.Name, src.Name); err != nil {
+			return err
+		}
+	}
+	if err := r.s.rtnl.alias(src.Name, src.Index, missing(src.AltNames, v.AltNames), true); err != nil {
+		return err
+	}
+	if v.Up != src.Up {
+		if _, err := links.ChangeVTI(ctx, src.Name, &ifaces.Change{Up: netlinkx.Some(src.Up)}); err != nil {
+			return err
+		}
+	}
+	return links.SetAddresses(ctx, src.Name, src.Addresses)
+}
+
+func missing(want, have []string) (out []string) {
+	for _, n := range want {
+		if !slices.Contains(have, n) {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// iface takes a step about the XFRM interface, which is found by its if_id.
+func (r *run) iface(ctx context.Context, o op) error {
+	links := r.s.cfg.Links
+	l, err := links.GetByIfID(ctx, r.m.IfID)
+	if gone(err) != nil {
+		return err
+	}
+	if l != nil && l.Name != r.m.Name && l.Name != r.m.Temp {
+		return fmt.Errorf("if_id %#x is that of interface %s, which another process made", r.m.IfID, l.Name)
+	}
+	switch {
+	case o == opInterface && l == nil:
+		return r.create(ctx)
+	case o == opInterface:
+		return r.furnish(l)
+	case l == nil && (o == opName || o == opUp):
+		return fmt.Errorf("interface with if_id %#x is gone: another process deleted it", r.m.IfID)
+	case l == nil:
+		return nil
+	}
+	switch o {
+	case opName:
+		return r.name(ctx, l)
+	case opUp:
+		return r.up(ctx, l)
+	case opStopBack:
+		_, err = links.Change(ctx, l.Name, &ifaces.Change{Up: netlinkx.Some(false)})
+		return err
+	case opNameBack:
+		return r.nameBack(ctx, l)
+	}
+	return gone(links.Delete(ctx, l.Name))
+}
+
+func (r *run) create(ctx context.Context) error {
+	l, err := r.s.cfg.Links.Create(ctx, &ifaces.Spec{Name: r.m.Temp, IfID: r.m.IfID, Underlay: r.m.Dev, MTU: r.m.MTU, Alias: r.m.Alias})
+	if err != nil {
+		return err
+	}
+	return r.furnish(l)
+}
+
+// furnish gives the interface what it takes over while it is down.
+func (r *run) furnish(l *ifaces.Link) error {
+	if err := r.s.rtnl.setQueue(l.Name, l.Index, r.m.TxQueue, r.m.Group); err != nil {
+		return err
+	}
+	refused, err := writeSettings(r.s.cfg.NetNS, l.Name, r.m.Sources[0].Settings)
+	if err != nil {
+		return err
+	}
+	if refused != nil {
+		r.s.note("%s: the kernel does not take these settings over: %s", r.m.Name, strings.Join(refused, " "))
+	}
+	return nil
+}
+
+// altNames are those of the VTIs, and the names of all but the first.
+func (m *Move) altNames() (names []string) {
+	for i, src := range m.Sources {
+		if i > 0 {
+			names = append(names, src.Name)
+		}
+		names = append(names, src.AltNames...)
+	}
+	return names
+}
+
+func (r *run) name(ctx context.Context, l *ifaces.Link) error {
+	if l.Name != r.m.Name {
+		if err := r.s.cfg.Links.Rename(ctx, l.Name, r.m.Name); err != nil {
+			return err
+		}
+	}
+	return r.s.rtnl.alias(r.m.Name, l.Index, missing(r.m.altNames(), l.AltNames), true)
+}
+
+func (r *run) nameBack(ctx context.Context, l *ifaces.Link) error {
+	if err := r.s.rtnl.alias(l.Name, l.Index, l.AltNames, false); err != nil {
+		return err
+	}
+	if l.Name == r.m.Temp {
+		return nil
+	}
+	return r.s.cfg.Links.Rename(ctx, l.Name, r.m.Temp)
+}
+
+func (r *run) up(ctx context.Context, l *ifaces.Link) error {
+	up := slices.ContainsFunc(r.m.Sources, func(src *Source) bool { return src.Up })
+	if l.Up != up {
+		if _, err := r.s.cfg.Links.Change(ctx, l.Name, &ifaces.Change{Up: netlinkx.Some(up)}); err != nil {
+			return err
+		}
+	}
+	return r.s.cfg.Links.SetAddresses(ctx, l.Name, r.m.addresses())
+}
+
+func (m *Move) addresses() (all []ifaces.Address) {
+	for _, src := range m.Sources {
+		all = append(all, src.Addresses...)
+	}
+	return all
+}
+
+func (r *run) route(ctx context.Context, st *Step) error {
+	devices, err := r.devices(ctx, st.op == opRoute)
+	if err != nil {
+		return err
+	}
+	if r.routes == nil {
+		if r.routes, err = r.s.rtnl.routes(); err != nil {
+			return err
+		}
+	}
+	if st.route.among(r.routes, devices) {
+		return nil
+	}
+	return r.s.rtnl.addRoute(st.route, devices)
+}
+
+// devices says which ifindex takes the place of which: none on the way back.
+func (r *run) devices(ctx context.Context, forward bool) (map[int32]int32, error) {
+	if !forward {
+		return nil, nil
+	}
+	l, err := r.s.cfg.Links.GetByIfID(ctx, r.m.IfID)
+	if err != nil {
+		return nil, err
+	}
+	m := map[int32]int32{}
+	for _, src := range r.m.Sources {
+		m[src.Index] = l.Index
+	}
+	return m, nil
+}

@@ -1,0 +1,90 @@
+package vti
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/xfrmctl/xfrmctl/netlinkx"
+)
+
+// confDir is where the sysctls of devices are, by family.
+const confDir = "/proc/sys/net/%s/conf/%s"
+
+// inside runs fn on a thread that is in a namespace: sysctls are those of the
+// thread that opens them.
+func inside(ns netlinkx.NetNS, fn func() error) error {
+	f, err := ns.Open()
+	if err != nil {
+		return err
+	}
+	if f == nil {
+		return fn()
+	}
+	defer f.Close() // opened to enter it
+	ch := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		if err := unix.Setns(int(f.Fd()), unix.CLONE_NEWNET); err != nil {
+			ch <- os.NewSyscallError("setns", err)
+			return
+		}
+		ch <- fn()
+	}()
+	return <-ch
+}
+
+// readSettings returns the sysctls of devices. What cannot be read (a secret
+// that was never set) is left out.
+func readSettings(ns netlinkx.NetNS, devices []string) (map[string]map[string]string, error) {
+	all := map[string]map[string]string{}
+	err := inside(ns, func() error {
+		for _, dev := range devices {
+			all[dev] = settingsOf(dev)
+		}
+		return nil
+	})
+	return all, err
+}
+
+func settingsOf(dev string) map[string]string {
+	m := map[string]string{}
+	for _, family := range []string{"ipv4", "ipv6"} {
+		dir := fmt.Sprintf(confDir, family, dev)
+		files, _ := os.ReadDir(dir) // none without /proc, or without IPv6
+		for _, f := range files {
+			if b, err := os.ReadFile(filepath.Join(dir, f.Name())); err == nil && !f.IsDir() {
+				m[family+"/"+f.Name()] = strings.TrimSpace(string(b))
+			}
+		}
+	}
+	return m
+}
+
+// writeSettings gives a device those that it has otherwise, and returns the
+// names of those that it does not take.
+func writeSettings(ns netlinkx.NetNS, dev string, want map[string]string) (refused []string, err error) {
+	err = inside(ns, func() error {
+		have := settingsOf(dev)
+		for key, v := range want {
+			family, name, _ := strings.Cut(key, "/")
+			if have[key] == v || name == "stable_secret" {
+				continue
+			}
+			path := filepath.Join(fmt.Sprintf(confDir, family, dev), name)
+			if err := os.WriteFile(path, []byte(v), 0); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				refused = append(refused, key)
+			}
+		}
+		return nil
+	})
+	slices.Sort(refused)
+	return refused, err
+}
