@@ -99,7 +99,7 @@ func (r *run) checkRoutes(ctx context.Context, forward bool) error {
 	if err != nil {
 		return err
 	}
-	have, err := r.s.rtnl.routes()
+	have, err := r.s.kernel.routes(ctx)
 	if err != nil {
 		return err
 	}

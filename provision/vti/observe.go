@@ -29,13 +29,13 @@ func (s *Session) observe(ctx context.Context) (*State, error) {
 	if out.Policies, err = s.cfg.XFRM.ListPolicies(ctx); err != nil {
 		return nil, err
 	}
-	if out.Routes, err = s.rtnl.routes(); err != nil {
+	if out.Routes, err = s.kernel.routes(ctx); err != nil {
 		return nil, err
 	}
-	if out.Rules, err = s.rtnl.rules(); err != nil {
+	if out.Rules, err = s.kernel.rules(ctx); err != nil {
 		return nil, err
 	}
-	if out.Names, err = s.rtnl.names(); err != nil {
+	if out.Names, err = s.kernel.names(ctx); err != nil {
 		return nil, err
 	}
 	var names []string

@@ -51,11 +51,11 @@ func (s *Session) walk(ctx context.Context, m *Move, steps []*Step) (*Done, erro
 func (r *run) take(ctx context.Context, st *Step) error {
 	switch st.op {
 	case opGuard:
-		return r.s.rtnl.addGuard(st.guard)
+		return r.s.kernel.addGuard(ctx, st.guard)
 	case opUnguard:
 		var errs []error
 		for _, g := range r.m.Guards {
-			errs = append(errs, r.s.rtnl.deleteGuard(g))
+			errs = append(errs, r.s.kernel.deleteGuard(ctx, g))
 		}
 		return errors.Join(errs...)
 	case opInterface, opName, opUp, opStopBack, opNameBack, opRemove:
@@ -134,7 +134,7 @@ func (r *run) park(ctx context.Context, src *Source, v *ifaces.VTI) error {
 	if err := r.s.cfg.Links.SetAddresses(ctx, v.Name, nil); err != nil {
 		return err
 	}
-	if err := r.s.rtnl.alias(v.Name, v.Index, v.AltNames, false); err != nil {
+	if err := r.s.kernel.alias(ctx, v.Name, v.Index, v.AltNames, false); err != nil {
 		return err
 	}
 	if v.Name == src.Parked {
@@ -150,7 +150,7 @@ func (r *run) unpark(ctx context.Context, src *Source, v *ifaces.VTI) error {
 			return err
 		}
 	}
-	if err := r.s.rtnl.alias(src.Name, src.Index, missing(src.AltNames, v.AltNames), true); err != nil {
+	if err := r.s.kernel.alias(ctx, src.Name, src.Index, missing(src.AltNames, v.AltNames), true); err != nil {
 		return err
 	}
 	if v.Up != src.Up {
@@ -184,7 +184,7 @@ func (r *run) iface(ctx context.Context, o op) error {
 	case o == opInterface && l == nil:
 		return r.create(ctx)
 	case o == opInterface:
-		return r.furnish(l)
+		return r.furnish(ctx, l)
 	case l == nil && (o == opName || o == opUp):
 		return fmt.Errorf("interface with if_id %#x is gone: another process deleted it", r.m.IfID)
 	case l == nil:
@@ -209,12 +209,12 @@ func (r *run) create(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return r.furnish(l)
+	return r.furnish(ctx, l)
 }
 
 // furnish gives the interface what it takes over while it is down.
-func (r *run) furnish(l *ifaces.Link) error {
-	if err := r.s.rtnl.setQueue(l.Name, l.Index, r.m.TxQueue, r.m.Group); err != nil {
+func (r *run) furnish(ctx context.Context, l *ifaces.Link) error {
+	if err := r.s.kernel.setQueue(ctx, l.Name, l.Index, r.m.TxQueue, r.m.Group); err != nil {
 		return err
 	}
 	refused, err := writeSettings(r.s.cfg.NetNS, l.Name, r.m.Sources[0].Settings)
@@ -244,11 +244,11 @@ func (r *run) name(ctx context.Context, l *ifaces.Link) error {
 			return err
 		}
 	}
-	return r.s.rtnl.alias(r.m.Name, l.Index, missing(r.m.altNames(), l.AltNames), true)
+	return r.s.kernel.alias(ctx, r.m.Name, l.Index, missing(r.m.altNames(), l.AltNames), true)
 }
 
 func (r *run) nameBack(ctx context.Context, l *ifaces.Link) error {
-	if err := r.s.rtnl.alias(l.Name, l.Index, l.AltNames, false); err != nil {
+	if err := r.s.kernel.alias(ctx, l.Name, l.Index, l.AltNames, false); err != nil {
 		return err
 	}
 	if l.Name == r.m.Temp {
@@ -280,14 +280,14 @@ func (r *run) route(ctx context.Context, st *Step) error {
 		return err
 	}
 	if r.routes == nil {
-		if r.routes, err = r.s.rtnl.routes(); err != nil {
+		if r.routes, err = r.s.kernel.routes(ctx); err != nil {
 			return err
 		}
 	}
 	if st.route.among(r.routes, devices) {
 		return nil
 	}
-	return r.s.rtnl.addRoute(st.route, devices)
+	return r.s.kernel.addRoute(ctx, st.route, devices)
 }
 
 // devices says which ifindex takes the place of which: none on the way back.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/xfrmctl/xfrmctl/ifaces"
+	"github.com/xfrmctl/xfrmctl/ifaces/rtnl"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/provision"
 )
@@ -32,13 +33,22 @@ type Config struct {
 	// are synchronous. Both may be nil.
 	OnStep func(*Move, *Step)
 	OnNote func(string)
+	// Dial, if not nil, connects to rtnetlink in place of a socket in NetNS.
+	Dial func() (netlinkx.Transport, error)
+}
+
+func (c *Config) dial() (netlinkx.Transport, error) {
+	if c.Dial != nil {
+		return c.Dial()
+	}
+	return rtnl.Dial(c.NetNS)
 }
 
 // Session works on the VTIs of one namespace. It serves one goroutine.
 type Session struct {
 	cfg     Config
 	lock    io.Closer
-	rtnl    *rtnl
+	kernel  *kernel
 	journal *journal
 }
 
@@ -65,9 +75,11 @@ func (s *Session) open(ctx context.Context) (err error) {
 	if s.journal, err = openJournal(s.cfg.StateDir, boot, inode); err != nil {
 		return err
 	}
-	if s.rtnl, err = dialRtnl(s.cfg.NetNS); err != nil {
+	t, err := s.cfg.dial()
+	if err != nil {
 		return err
 	}
+	s.kernel = &kernel{rtnl.New(t)}
 	return s.forget(ctx)
 }
 
@@ -90,8 +102,8 @@ func (s *Session) forget(ctx context.Context) error {
 // Close gives the lock back. The connections of Config stay open.
 func (s *Session) Close() error {
 	var errs []error
-	if s.rtnl != nil {
-		errs = append(errs, s.rtnl.close())
+	if s.kernel != nil {
+		errs = append(errs, s.kernel.close())
 	}
 	if s.lock != nil {
 		errs = append(errs, s.lock.Close())

@@ -1,6 +1,7 @@
 package vti
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/mdlayher/netlink"
 
+	"github.com/xfrmctl/xfrmctl/ifaces/rtnl"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 )
 
@@ -25,37 +27,17 @@ const (
 	rtmDelLinkProp = 109
 )
 
-// rtnl reads and writes what packages ifaces and rtnetlink have no words for:
-// routes as they are, rules, and properties of links. It serves one goroutine.
-type rtnl struct{ c *netlink.Conn }
+// kernel reads and writes what package ifaces has no words for: routes as they
+// are, rules, and properties of links. It serves one goroutine.
+type kernel struct{ c *rtnl.Conn }
 
-func dialRtnl(ns netlinkx.NetNS) (*rtnl, error) {
-	cfg := &netlink.Config{MessageBufferSize: 64 << 10}
-	if !ns.IsZero() {
-		f, err := ns.Open()
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close() // the socket needs it no longer
-		cfg.NetNS = int(f.Fd())
-	}
-	c, err := netlink.Dial(0, cfg)
-	if err != nil {
-		return nil, fmt.Errorf("open routing socket: %w", err)
-	}
-	// texts of refusals and short answers; an old kernel has neither
-	_ = c.SetOption(netlink.ExtendedAcknowledge, true)
-	_ = c.SetOption(netlink.CapAcknowledge, true)
-	return &rtnl{c}, nil
-}
-
-func (n *rtnl) close() error { return n.c.Close() }
+func (n *kernel) close() error { return n.c.Close() }
 
 // list dumps messages; data is the fixed part of the request.
-func (n *rtnl) list(what string, typ, want uint16, data []byte) ([][]byte, error) {
+func (n *kernel) list(ctx context.Context, what string, typ, want uint16, data []byte) ([][]byte, error) {
 	const retries = 5
 	for range retries {
-		msgs, err := n.c.Execute(netlink.Message{Header: netlink.Header{Type: netlink.HeaderType(typ), Flags: netlink.Request | netlink.Dump}, Data: data})
+		msgs, err := n.c.Exchange(ctx, &rtnl.Message{Type: typ, Flags: netlink.Request | netlink.Dump, Body: data})
 		if err != nil {
 			return nil, fmt.Errorf("list %s: %w", what, err)
 		}
@@ -75,11 +57,11 @@ func (n *rtnl) list(what string, typ, want uint16, data []byte) ([][]byte, error
 }
 
 // routes returns all but those of table local and of single flows.
-func (n *rtnl) routes() (out []*Route, err error) {
+func (n *kernel) routes(ctx context.Context) (out []*Route, err error) {
 	for _, family := range []netlinkx.Family{netlinkx.FamilyIPv4, netlinkx.FamilyIPv6} {
 		head := make([]byte, sizeRtMsg)
 		head[0] = uint8(family)
-		msgs, err := n.list("routes", rtmGetRoute, rtmNewRoute, head)
+		msgs, err := n.list(ctx, "routes", rtmGetRoute, rtmNewRoute, head)
 		if err != nil {
 			return nil, err
 		}
@@ -96,11 +78,11 @@ func (n *rtnl) routes() (out []*Route, err error) {
 	return out, nil
 }
 
-func (n *rtnl) rules() (out []Rule, err error) {
+func (n *kernel) rules(ctx context.Context) (out []Rule, err error) {
 	for _, family := range []netlinkx.Family{netlinkx.FamilyIPv4, netlinkx.FamilyIPv6} {
 		head := make([]byte, sizeRtMsg)
 		head[0] = uint8(family)
-		msgs, err := n.list("rules", rtmGetRule, rtmNewRule, head)
+		msgs, err := n.list(ctx, "rules", rtmGetRule, rtmNewRule, head)
 		if errors.Is(err, syscall.EOPNOTSUPP) || errors.Is(err, syscall.EAFNOSUPPORT) {
 			continue // a kernel without policy routing
 		}
@@ -120,9 +102,9 @@ func (n *rtnl) rules() (out []Rule, err error) {
 
 // names returns the names of all devices, and those of their alternative names
 // that would be in the way.
-func (n *rtnl) names() (out []string, err error) {
+func (n *kernel) names(ctx context.Context) (out []string, err error) {
 	const iflaIfname = 3
-	msgs, err := n.list("devices", rtmGetLink, rtmNewLink, make([]byte, sizeIfInfo))
+	msgs, err := n.list(ctx, "devices", rtmGetLink, rtmNewLink, make([]byte, sizeIfInfo))
 	if err != nil {
 		return nil, err
 	}
@@ -147,10 +129,8 @@ const sizeIfInfo = 16
 
 // do sends a request and waits for its acknowledgement. Errors are
 // *netlinkx.Error.
-func (n *rtnl) do(op, object string, typ uint16, flags netlink.HeaderFlags, data []byte) error {
-	_, err := n.c.Execute(netlink.Message{
-		Header: netlink.Header{Type: netlink.HeaderType(typ), Flags: netlink.Request | netlink.Acknowledge | flags}, Data: data,
-	})
+func (n *kernel) do(ctx context.Context, op, object string, typ uint16, flags netlink.HeaderFlags, data []byte) error {
+	_, err := n.c.Exchange(ctx, &rtnl.Message{Type: typ, Flags: netlink.Request | netlink.Acknowledge | flags, Body: data})
 	if err == nil {
 		return nil
 	}
@@ -166,8 +146,8 @@ func (n *rtnl) do(op, object string, typ uint16, flags netlink.HeaderFlags, data
 }
 
 // addGuard makes a guard that may be there already.
-func (n *rtnl) addGuard(g Guard) error {
-	err := n.do("add guard", g.String(), rtmNewRoute, netlink.Create|netlink.Excl, g.message())
+func (n *kernel) addGuard(ctx context.Context, g Guard) error {
+	err := n.do(ctx, "add guard", g.String(), rtmNewRoute, netlink.Create|netlink.Excl, g.message())
 	if errors.Is(err, syscall.EEXIST) {
 		return nil
 	}
@@ -175,8 +155,8 @@ func (n *rtnl) addGuard(g Guard) error {
 }
 
 // deleteGuard removes a guard that may be gone already.
-func (n *rtnl) deleteGuard(g Guard) error {
-	err := n.do("delete guard", g.String(), rtmDelRoute, 0, g.message())
+func (n *kernel) deleteGuard(ctx context.Context, g Guard) error {
+	err := n.do(ctx, "delete guard", g.String(), rtmDelRoute, 0, g.message())
 	if errors.Is(err, syscall.ESRCH) || errors.Is(err, syscall.ENOENT) {
 		return nil
 	}
@@ -184,8 +164,8 @@ func (n *rtnl) deleteGuard(g Guard) error {
 }
 
 // addRoute makes a route again, through other devices.
-func (n *rtnl) addRoute(r *Route, devices map[int32]int32) error {
-	err := n.do("add route", r.String(), rtmNewRoute, r.flags(), r.message(devices))
+func (n *kernel) addRoute(ctx context.Context, r *Route, devices map[int32]int32) error {
+	err := n.do(ctx, "add route", r.String(), rtmNewRoute, r.flags(), r.message(devices))
 	if errors.Is(err, syscall.EEXIST) {
 		return nil
 	}
@@ -193,7 +173,7 @@ func (n *rtnl) addRoute(r *Route, devices map[int32]int32) error {
 }
 
 // setQueue sets what package ifaces does not: length of the queue, and group.
-func (n *rtnl) setQueue(name string, index int32, length, group uint32) error {
+func (n *kernel) setQueue(ctx context.Context, name string, index int32, length, group uint32) error {
 	const (
 		iflaTxQLen = 13
 		iflaGroup  = 27
@@ -207,11 +187,11 @@ func (n *rtnl) setQueue(name string, index int32, length, group uint32) error {
 		b = binary.NativeEndian.AppendUint16(b, a.typ)
 		b = binary.NativeEndian.AppendUint32(b, a.v)
 	}
-	return n.do("change interface", name, rtmNewLink, 0, b)
+	return n.do(ctx, "change interface", name, rtmNewLink, 0, b)
 }
 
 // alias adds or removes alternative names.
-func (n *rtnl) alias(name string, index int32, names []string, add bool) error {
+func (n *kernel) alias(ctx context.Context, name string, index int32, names []string, add bool) error {
 	const (
 		iflaPropList  = 52
 		iflaAltIfname = 53
@@ -234,9 +214,9 @@ func (n *rtnl) alias(name string, index int32, names []string, add bool) error {
 	}
 	b := append(linkHeader(index), outer...)
 	if add {
-		return n.do("add alternative name of", name, rtmNewLinkProp, netlink.Create|netlink.Append|netlink.Excl, b)
+		return n.do(ctx, "add alternative name of", name, rtmNewLinkProp, netlink.Create|netlink.Append|netlink.Excl, b)
 	}
-	return n.do("delete alternative name of", name, rtmDelLinkProp, 0, b)
+	return n.do(ctx, "delete alternative name of", name, rtmDelLinkProp, 0, b)
 }
 
 func linkHeader(index int32) []byte {
