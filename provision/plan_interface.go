@@ -46,7 +46,8 @@ func (p *planner) interfaces() {
 				at = stInterface
 			}
 			p.newInterface(want, Create, at)
-		case p.foreign(id):
+		case !p.ours(id):
+			p.accept(id, interfaceInTheWay(want, got))
 		case p.displaced[want.Name]:
 			p.newInterface(want, Replace, stInterface)
 		default:

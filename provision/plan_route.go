@@ -12,7 +12,8 @@ func (p *planner) routes() {
 			p.add(stGuard, &Step{Verb: Create, ID: id, Route: want})
 		case got == nil:
 			p.add(stRoute, &Step{Verb: Create, ID: id, Route: want})
-		case p.foreign(id):
+		case !p.ours(id):
+			p.accept(id, routeDifferences(want, got))
 		case !slices.Equal(got.devices(), want.devices()):
 			p.add(stRoute, &Step{Verb: Change, ID: id, Route: want, WasRoute: got, Why: "dev"})
 		case p.loses(got):

@@ -64,6 +64,8 @@ func commands() []command {
 			usageInMan: true, complete: apply.LinkComplete, help: apply.LinkUsage, run: (*env).linkMTU},
 		{name: "export", args: "[OPTIONS]", usage: "the document of what this machine has, for apply",
 			usageInMan: true, complete: documents.ExportComplete, help: documents.ExportUsage, run: (*env).export},
+		{name: "networkd", args: "FILE --as NODE [--to DIR]", usage: "files for systemd-networkd: what it can carry of a document",
+			usageInMan: true, complete: afterFile(documents.NetworkdComplete), help: documents.NetworkdUsage, run: (*env).networkd},
 		{name: "schema", usage: "print the JSON Schema of documents", exact: true, usageInMan: true, help: documents.SchemaUsage, run: (*env).schema},
 		{name: "completion", args: "bash|zsh|fish", usage: "print a completion script",
 			complete: func([]string) []string { return []string{"bash", "zsh", "fish"} }, run: (*env).completion},

@@ -7,8 +7,19 @@ import (
 	"github.com/xfrmctl/xfrmctl/ifaces"
 )
 
-func (e *env) schema(args []string) error { return e.documents(documents.Schema, args) }
-func (e *env) export(args []string) error { return e.documents(documents.Export, args) }
+func (e *env) schema(args []string) error   { return e.documents(documents.Schema, args) }
+func (e *env) export(args []string) error   { return e.documents(documents.Export, args) }
+func (e *env) networkd(args []string) error { return e.documents(documents.Networkd, args) }
+
+// afterFile completes options behind the name of a file.
+func afterFile(complete func([]string) []string) func([]string) []string {
+	return func(words []string) []string {
+		if len(words) <= 1 {
+			return nil
+		}
+		return complete(words)
+	}
+}
 
 // documents runs a command of package documents.
 func (e *env) documents(run func(*documents.Env, []string) error, args []string) error {

@@ -29,6 +29,9 @@ type Surroundings struct {
 	UnderlayMTU func(ctx context.Context, name string) (int, error)
 	// Userspace: the userspace engine will have the SAs.
 	Userspace bool
+	// NoKeys follows no references: keys are zeros, and what comes from keys is
+	// not what it will be.
+	NoKeys bool
 	// Epochs are those of tunnels, by name, where they are not the number that
 	// the document says; package rotate knows them.
 	Epochs map[string]Epochs

@@ -101,6 +101,9 @@ func (e *end) key(ctx context.Context, sa *netlinkx.SA, from, to *Node) bool {
 // material returns the key bytes of the suite, from where the document says.
 func (e *end) material(ctx context.Context, sa *netlinkx.SA, from, to *Node) ([]byte, bool) {
 	k, n := &e.t.Keys, e.t.suite().KeyLen()
+	if e.in.NoKeys {
+		return make([]byte, n), true
+	}
 	if !k.Derive.Set {
 		v := k.Static[from.Name+"-to-"+to.Name]
 		ref, err := keys.OfEpoch(v.V, e.epoch)

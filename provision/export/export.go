@@ -14,7 +14,6 @@ import (
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/provision"
 	"github.com/xfrmctl/xfrmctl/provision/document"
-	"github.com/xfrmctl/xfrmctl/provision/keys"
 )
 
 // Options say how the document is written.
@@ -123,13 +122,8 @@ func (w *writer) resolve(ctx context.Context, tunnels []*tunnel) (*provision.Sta
 	if err != nil {
 		return nil, err
 	}
-	boots := map[string]string{}
-	for _, n := range w.nodes {
-		boots[n.name] = "boot"
-	}
 	out, err := d.Resolve(ctx, w.o.Node, &document.Surroundings{
-		Keys: &keys.Source{Getenv: func(string) string { return strings.Repeat("-", keys.MinRoot) }}, BootID: "boot", BootIDs: boots,
-		UnderlayMTU: w.o.UnderlayMTU, Userspace: w.o.Userspace,
+		NoKeys: true, UnderlayMTU: w.o.UnderlayMTU, Userspace: w.o.Userspace,
 	})
 	if err != nil {
 		return nil, err
