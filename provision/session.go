@@ -38,6 +38,12 @@ type Config struct {
 	// OnWait is called once when another process holds the lock, which is then
 	// waited for; nil: Open fails with *LockedError.
 	OnWait func(holder string)
+	// OnRead is called before everything is read: what others change from then
+	// on may be missed. It may be nil.
+	OnRead func(wanted *State)
+	// OnPlan is called with what is going to be done, before it is. It may be
+	// nil.
+	OnPlan func(*Result)
 	// OnStep is called after each step that was carried out or taken back;
 	// calls are synchronous. It may be nil.
 	OnStep func(Event)
@@ -122,12 +128,20 @@ func (s *Session) Plan(ctx context.Context, wanted *State, opts Options) (*Resul
 }
 
 func (s *Session) plan(ctx context.Context, wanted *State, opts Options) (*State, *Result, error) {
-	observed, err := s.observe(ctx)
+	observed, err := s.read(ctx, wanted)
 	if err != nil {
 		return nil, nil, err
 	}
 	res, err := Plan(wanted, observed, &s.cfg.Owner, s.store.ledger(s.cfg.OwnCounters), opts)
 	return observed, res, err
+}
+
+// read is observe, announced.
+func (s *Session) read(ctx context.Context, wanted *State) (*State, error) {
+	if s.cfg.OnRead != nil {
+		s.cfg.OnRead(wanted)
+	}
+	return s.observe(ctx)
 }
 
 // UnreachedError tells that all steps were carried out and the state is not
@@ -180,6 +194,9 @@ func (s *Session) apply(ctx context.Context, wanted *State, opts Options) (res *
 	}
 	if len(res.Steps) == 0 {
 		return res, false, s.settle(observed, wanted)
+	}
+	if s.cfg.OnPlan != nil {
+		s.cfg.OnPlan(res)
 	}
 	fresh, err := s.intend(res.Steps)
 	if err != nil {
@@ -236,7 +253,7 @@ func (s *Session) intend(steps []*Step) (fresh []ID, err error) {
 
 // confirm reads everything back.
 func (s *Session) confirm(ctx context.Context, wanted *State, opts Options) error {
-	observed, err := s.observe(ctx)
+	observed, err := s.read(ctx, wanted)
 	if err != nil {
 		return err
 	}

@@ -2,9 +2,14 @@ package main
 
 import (
 	"errors"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/apply"
 	"github.com/xfrmctl/xfrmctl/ifaces"
+	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/provision"
 	"github.com/xfrmctl/xfrmctl/provision/document"
 )
@@ -33,8 +38,17 @@ func (e *env) applyEnv() *apply.Env {
 	return &apply.Env{
 		Ctx: e.ctx, Stdin: e.stdin, Stdout: e.stdout, Stderr: e.stderr, Flush: e.stdout.Flush, NetNS: e.netns,
 		JSON: e.opts.json, Verbose: e.opts.verbose, DryRun: e.opts.dryRun, Encode: e.printJSON, Getenv: e.getenv,
-		XFRM:      e.connection,
-		Links:     func() (*ifaces.Conn, error) { return e.dialIfaces(e.netns) },
+		XFRM:  e.connection,
+		Links: func() (*ifaces.Conn, error) { return e.dialIfaces(e.netns) },
+		Listen: func() (func([]netlinkx.Group) (netlinkx.Transport, error), error) {
+			by, err := e.engineFor(aboutIPsec)
+			if err != nil || by.path == "" {
+				return nil, err
+			}
+			return by.dialMonitor, nil
+		},
+		Tell:      e.tellManager,
+		Terminal:  isTerminal(e.stderr),
 		Userspace: e.userspace,
 	}
 }
@@ -55,4 +69,26 @@ func applyError(err error) error {
 		return &exitError{code: exitCheck, msg: differ.Error(), hint: "xfrmctl plan shows the steps, xfrmctl apply takes them", err: err}
 	}
 	return err
+}
+
+// tellManager tells systemd, if that has started us, how a command that stays is
+// doing. Without it nothing is missed.
+func (e *env) tellManager(assignments ...string) {
+	m, err := connectServiceManager(e.getenv, os.Getpid())
+	if err != nil {
+		e.warnOnce("%v", err)
+		return
+	}
+	m.tell(assignments...)
+	m.close()
+}
+
+// isTerminal reports whether what is written to w is seen by somebody.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
 }

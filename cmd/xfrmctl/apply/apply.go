@@ -37,6 +37,13 @@ type Env struct {
 	// XFRM and Links connect to the engine of this run; the program closes XFRM.
 	XFRM  func() (*netlinkx.Conn, error)
 	Links func() (*ifaces.Conn, error)
+	// Listen connects to the events of this run's engine, nil when that is the
+	// kernel.
+	Listen func() (func([]netlinkx.Group) (netlinkx.Transport, error), error)
+	// Tell tells the service manager, if there is one (sd_notify(3)).
+	Tell func(assignments ...string)
+	// Terminal: Stderr is one.
+	Terminal bool
 	// Userspace reports whether that engine is the userspace one.
 	Userspace func() (bool, error)
 }
@@ -64,7 +71,8 @@ const StateDir = "/var/lib/xfrmctl/provision"
 type words struct {
 	Node
 	prune, inbound bool
-	every          time.Duration // 0 once
+	every          time.Duration // 0 once, or with watch defaultEvery
+	watch          bool
 }
 
 // option is a word of these commands. Those without set take no value.
@@ -81,7 +89,8 @@ func options() []option {
 		{"--inbound", "", "new inbound SAs only: the first half of a change of keys, done at both ends", "plan apply", func(w *words, _ string) error { w.inbound = true; return nil }},
 		{"--boot-id", "NODE=ID", "boot identifier of another node, for derived keys", "", setBoot},
 		{"--state-dir", "DIR", "where it is noted what is ours (" + StateDir + ")", "", func(w *words, v string) error { w.StateDir = v; return nil }},
-		{"--every", "SECONDS", "stay, and look that often whether the document or this machine has changed", "apply", setEvery},
+		{"--every", "SECONDS", "stay, and look that often whether the document or this machine has changed (with --watch: 300)", "apply", setEvery},
+		{"--watch", "", "stay, and apply again as soon as the document or this machine has changed", "apply", func(w *words, _ string) error { w.watch = true; return nil }},
 		{"--no-wait", "", "fail when another xfrmctl holds the lock, and say which", "apply delete", func(w *words, _ string) error { w.NoWait = true; return nil }},
 	}
 }
@@ -139,8 +148,8 @@ func parse(verb string, args []string) (*words, error) {
 		return nil, &WordError{Msg: verb + " needs a document", Hint: "xfrmctl " + verb + " FILE --as NODE"}
 	case w.As == "":
 		return nil, &WordError{Msg: verb + " needs to know which node this is", Hint: "xfrmctl " + verb + " " + w.File + " --as NODE"}
-	case w.every != 0 && w.File == "-":
-		return nil, wordError("--every reads the document again: it cannot be standard input")
+	case (w.every != 0 || w.watch) && w.File == "-":
+		return nil, wordError("--every and --watch read the document again: it cannot be standard input")
 	}
 	return w, nil
 }
@@ -198,45 +207,18 @@ func Run(env *Env, verb string, args []string) error {
 		return err
 	}
 	c := &command{env: env, verb: verb, words: w}
+	if env.Terminal && !env.JSON && !env.Verbose {
+		c.progress = &progress{out: env.Stderr, now: time.Now}
+	}
 	links, err := env.Links()
 	if err != nil {
 		return err
 	}
 	work := c.run
-	if w.every != 0 && c.writes() {
+	if (w.every != 0 || w.watch) && c.writes() {
 		work = c.stay
 	}
 	return errors.Join(work(links), links.Close())
-}
-
-// stay applies again and again until the program is told to end. Only the first
-// round may fail: what goes wrong later is said once, and tried again. The lock
-// is free between rounds.
-func (c *command) stay(links *ifaces.Conn) error {
-	if err := c.run(links); err != nil {
-		return err
-	}
-	tick := time.NewTicker(c.words.every)
-	defer tick.Stop()
-	for said := ""; ; {
-		if err := c.env.Flush(); err != nil {
-			return err
-		}
-		select {
-		case <-c.env.Ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		c.count, c.again = counts{}, true
-		text := ""
-		if err := c.run(links); err != nil && c.env.Ctx.Err() == nil {
-			text = err.Error()
-		}
-		if text != "" && text != said {
-			fmt.Fprintf(c.env.Stderr, "xfrmctl: %s\n", text)
-		}
-		said = text
-	}
 }
 
 // command is one run.
@@ -246,6 +228,9 @@ type command struct {
 	words *words
 	count counts
 	again bool // a later round: nothing is said when there was nothing to do
+	// onRead is Config.OnRead, for an owner.
+	onRead   func(provision.Owner, *provision.State)
+	progress *progress // nil without a terminal
 }
 
 func (c *command) run(links *ifaces.Conn) error {
@@ -267,7 +252,11 @@ func (c *command) run(links *ifaces.Conn) error {
 }
 
 func (c *command) open(links *ifaces.Conn, owner provision.Owner) (*provision.Session, error) {
-	return c.words.Open(c.env, links, &provision.Config{Owner: owner, ReadOnly: !c.writes(), OnStep: c.onStep})
+	cfg := &provision.Config{Owner: owner, ReadOnly: !c.writes(), OnStep: c.onStep, OnPlan: func(res *provision.Result) { c.progress.begin(len(res.Steps)) }}
+	if c.onRead != nil {
+		cfg.OnRead = func(wanted *provision.State) { c.onRead(owner, wanted) }
+	}
+	return c.words.Open(c.env, links, cfg)
 }
 
 func (c *command) delete(links *ifaces.Conn) error {
@@ -285,6 +274,7 @@ func (c *command) delete(links *ifaces.Conn) error {
 	}
 	if c.writes() {
 		res, err := s.Delete(c.env.Ctx)
+		c.progress.end()
 		return errors.Join(err, c.summary(res, err == nil), s.Close())
 	}
 	res, err := s.Plan(c.env.Ctx, &provision.State{}, provision.Options{Prune: true})
@@ -302,6 +292,7 @@ func (c *command) with(r *rotate.Runner) error {
 	opts := provision.Options{Prune: c.words.prune, InboundOnly: c.words.inbound}
 	if c.writes() {
 		res, err := r.Apply(c.env.Ctx, opts)
+		c.progress.end()
 		return errors.Join(err, c.summary(res, err == nil))
 	}
 	res, err := r.Plan(c.env.Ctx, opts)

@@ -32,7 +32,9 @@ func jsonStep(event string, s *provision.Step) *stepJSON {
 type counts struct {
 	verbs map[provision.Verb]int
 	all   int
-	err   error // of printing
+	// written are the objects of the steps, in order; only while it stays.
+	written []provision.ID
+	err     error // of printing
 }
 
 // onStep tells of a step that was carried out: at once to scripts and with
@@ -48,9 +50,14 @@ func (c *command) onStep(e provision.Event) {
 		event, prefix = "undone", "undone: "
 		n.verbs[e.Step.Verb]--
 		n.all--
+		c.progress.step(-1)
 	default:
 		n.verbs[e.Step.Verb]++
 		n.all++
+		c.progress.step(1)
+		if c.again {
+			n.written = append(n.written, e.Step.ID)
+		}
 	}
 	var err error
 	switch {
