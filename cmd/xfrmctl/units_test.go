@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -41,6 +42,35 @@ func TestUnitsLetTheEngineWork(t *testing.T) {
 		program := setting(t, unit, "ExecStart")[0]
 		if dir := filepath.Dir(program) + "/"; !strings.Contains(string(readme), " xfrmctl "+dir) {
 			t.Errorf("%s starts %s, but README.md does not install it in %s", unit, program, dir)
+		}
+	}
+}
+
+// TestUnitsAreValid asks systemd itself, about units that start another program
+// in the place of one that is not installed.
+func TestUnitsAreValid(t *testing.T) {
+	analyze, err := exec.LookPath("systemd-analyze")
+	if err != nil {
+		t.Skip("needs systemd-analyze; the unit files were not read by systemd")
+	}
+	units, err := filepath.Glob("../../systemd/*.service")
+	if err != nil || len(units) < 3 {
+		t.Fatalf("%v, %v", units, err)
+	}
+	dir := t.TempDir()
+	for _, unit := range units {
+		b, err := os.ReadFile(unit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := strings.Replace(filepath.Base(unit), "@.", "@office.", 1)
+		text := strings.ReplaceAll(string(b), "/usr/local/sbin/xfrmctl", "/bin/true")
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, err := exec.Command(analyze, "verify", "--man=no", "--generators=no", filepath.Join(dir, name)).CombinedOutput()
+		if err != nil || strings.Contains(string(out), name) {
+			t.Errorf("%s: %v\n%s", unit, err, out)
 		}
 	}
 }
