@@ -36,6 +36,9 @@ type Link struct {
 	Up        bool   // administratively
 	OperState string // RFC 2863: "up", "down", "unknown" …
 	Addresses []Address
+	// NoXFRM: IPv4 packets that are routed to it meet no policy on their way
+	// there (disable_xfrm), only those of its if_id.
+	NoXFRM bool
 }
 
 // String names the interface and its key: "ipsec0 (if_id 0x5)".

@@ -142,6 +142,8 @@ func (d *device) attribute(ad *netlink.AttributeDecoder) (err error) {
 		ad.Nested(d.altNames)
 	case iflaLinkinfo:
 		ad.Nested(d.linkInfo)
+	case iflaAfSpec:
+		ad.Nested(d.settings4)
 	}
 	if err != nil {
 		return err
