@@ -15,8 +15,7 @@ import (
 // nothing.
 func TestEveryAttributeAlone(t *testing.T) {
 	readOnly := map[string]bool{"Usage": true, "Stats": true, "LastUsed": true, "Family": true, // told by the addresses
-		"Index": true, // kept: it distinguishes nothing
-		"NetNS": true, "NoXFRM": true}
+		"Index": true} // kept: it distinguishes nothing
 	n := 0
 	for _, kind := range []string{"sa", "policy", "interface"} {
 		for _, name := range fieldNames(kind) {

@@ -23,14 +23,9 @@ const (
 // too, and the keys that the engine shows. Of cfg it takes the connections and
 // the namespace.
 func Look(ctx context.Context, cfg *Config) (*State, error) {
-	s := &Session{cfg: *cfg}
-	var err error
-	if s.routes, err = dialRoutes(cfg.NetNS, cfg.Routes); err != nil {
-		return nil, err
-	}
-	defer s.routes.close() // nothing was written
-	out, err := s.observe(ctx)
-	if err != nil {
+	s := &Session{cfg: *cfg, places: map[string]*place{}, store: &store{}}
+	out, err := s.observe(ctx, &State{})
+	if err := errors.Join(err, s.Close()); err != nil {
 		return nil, err
 	}
 	// observe drops the keys, so that no plan can look at them

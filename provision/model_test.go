@@ -12,16 +12,22 @@ import (
 // model is a kernel as far as the laws of plans are concerned: it carries out
 // steps, refuses what the kernel refuses, and says what becomes of a packet.
 type model struct {
-	ifaces   map[string]*Interface
+	ifaces   map[ID]*Interface
 	sas      map[ID]*netlinkx.SA
 	policies map[ID]*netlinkx.Policy
 	routes   map[ID]*Route
+	settings map[ID]*Settings
 	ledger   *Ledger
 }
 
 func newModel() *model {
-	return &model{ifaces: map[string]*Interface{}, sas: map[ID]*netlinkx.SA{}, policies: map[ID]*netlinkx.Policy{}, routes: map[ID]*Route{},
+	accept := uint64(netlinkx.DefaultAccept)
+	m := &model{ifaces: map[ID]*Interface{}, sas: map[ID]*netlinkx.SA{}, policies: map[ID]*netlinkx.Policy{}, routes: map[ID]*Route{}, settings: map[ID]*Settings{},
 		ledger: &Ledger{Objects: map[ID]string{}, Spent: map[string]bool{}, Fingerprint: testFingerprint}}
+	for _, st := range []*Settings{{Values: map[string]uint64{"in": accept, "fwd": accept, "out": accept}}, {Device: "eth0", Values: map[string]uint64{"rx-gro": 1, "tx-udp-segmentation": 0, "gro_flush_timeout": 0}}} {
+		m.settings[st.id()] = st
+	}
+	return m
 }
 
 func testFingerprint(sa *netlinkx.SA) string {
@@ -48,19 +54,56 @@ func (m *model) state() *State {
 	for _, id := range slices.Sorted(maps.Keys(m.routes)) {
 		s.Routes = append(s.Routes, m.routes[id])
 	}
+	for _, id := range slices.Sorted(maps.Keys(m.settings)) {
+		s.Settings = append(s.Settings, m.settings[id])
+	}
 	return s
 }
 
-// do carries out one step.
-func (m *model) do(s *Step) error {
-	if s.Verb != Delete && !s.Up {
+// intend writes down what a plan is about to make, as Session does before it
+// begins.
+func (m *model) intend(s *Step) {
+	switch {
+	case s.Settings != nil:
+		m.ledger.Objects[s.ID] = s.remember
+	case s.Verb != Delete && s.Verb != Change:
 		fp := ""
 		if s.SA != nil {
 			fp = testFingerprint(s.SA)
 		}
 		m.ledger.Objects[s.ID] = fp
+		for _, id := range stagingIDs(s) {
+			m.ledger.Objects[id] = ""
+		}
 	}
+}
+
+// half carries a step out as far as one gets that is killed on the way: an
+// interface for another namespace is made before it is moved.
+func (m *model) half(s *Step) {
+	if s.Interface != nil && s.Interface.NetNS != "" && (s.Verb == Create || s.Verb == Replace) {
+		c := *staging(s.Interface)
+		m.ifaces[c.id()] = &c
+	}
+}
+
+// settle forgets settings that are as they were.
+func (m *model) settle() {
+	for id, st := range m.settings {
+		if st.restored(m.ledger.Objects[id]) {
+			delete(m.ledger.Objects, id)
+		}
+	}
+}
+
+// do carries out one step.
+func (m *model) do(s *Step) error {
 	switch {
+	case s.Settings != nil:
+		st := &Settings{Device: s.Settings.Device, Values: maps.Clone(m.settings[s.ID].Values)}
+		maps.Copy(st.Values, s.Settings.Values)
+		m.settings[s.ID] = st
+		return nil
 	case s.Interface != nil:
 		return m.doInterface(s)
 	case s.Address != nil:
@@ -111,35 +154,37 @@ func (m *model) doSA(s *Step) error {
 }
 
 func (m *model) doInterface(s *Step) error {
-	name := s.Interface.Name
-	got := m.ifaces[name]
+	id := s.Interface.id()
+	got := m.ifaces[id]
 	if (got == nil) != (s.Verb == Create || s.Verb == Replace) {
 		return fmt.Errorf("%s: there: %v", s, got != nil)
 	}
 	for _, i := range m.ifaces {
-		if s.Verb != Delete && i.Name != name && i.IfID == s.Interface.IfID {
+		if s.Verb != Delete && !s.policies && i.id() != id && i.IfID == s.Interface.IfID {
 			return fmt.Errorf("%s: if_id of %s", s, i.Name)
 		}
 	}
 	switch {
 	case s.Verb == Delete:
-		delete(m.ifaces, name)
-		maps.DeleteFunc(m.routes, func(_ ID, r *Route) bool { return r.Dev == name })
+		delete(m.ifaces, id)
+		maps.DeleteFunc(m.routes, func(_ ID, r *Route) bool { return r.leadsTo(got) })
 	case s.Up:
-		got.Up = true
+		got.Up, got.NoXFRM = true, s.Interface.NoXFRM
+	case s.policies:
+		got.NoXFRM = s.Interface.NoXFRM
 	case s.Verb == Change:
 		got.IfID, got.MTU = s.Interface.IfID, s.Interface.MTU
 	default:
 		c := *s.Interface
-		c.Addresses, c.Up = nil, false
-		m.ifaces[name] = &c
+		c.Addresses, c.Up, c.NoXFRM = nil, false, false
+		m.ifaces[id] = &c
 	}
 	return nil
 }
 
 // doAddress has the kernel's way with secondary addresses.
 func (m *model) doAddress(s *Step) error {
-	i := m.ifaces[s.Address.Dev]
+	i := m.ifaces[interfaceID(s.Address.NetNS, s.Address.Dev)]
 	if i == nil {
 		return fmt.Errorf("%s: no such interface", s)
 	}
@@ -152,7 +197,7 @@ func (m *model) doAddress(s *Step) error {
 		first := slices.IndexFunc(i.Addresses, func(p netip.Prefix) bool { return p.Masked() == gone.Masked() }) == at
 		i.Addresses = slices.DeleteFunc(i.Addresses, func(p netip.Prefix) bool { return p == gone || first && p.Masked() == gone.Masked() })
 		if len(i.Addresses) == 0 {
-			maps.DeleteFunc(m.routes, func(_ ID, r *Route) bool { return r.Dev == i.Name })
+			maps.DeleteFunc(m.routes, func(_ ID, r *Route) bool { return r.leadsTo(i) })
 		}
 		return nil
 	}
@@ -170,64 +215,9 @@ func (m *model) doRoute(s *Step) error {
 	if s.Verb == Create && m.routes[s.ID] != nil {
 		return fmt.Errorf("%s: exists", s)
 	}
-	if dev := m.ifaces[s.Route.Dev]; !s.Route.Guard() && (dev == nil || !dev.Up) {
+	if dev := m.ifaces[interfaceID(s.Route.NetNS, s.Route.Dev)]; !s.Route.Guard() && (dev == nil || !dev.Up) {
 		return fmt.Errorf("%s: device is not there or down", s)
 	}
 	m.routes[s.ID] = s.Route
 	return nil
-}
-
-// fate is what becomes of a packet.
-type fate string
-
-const (
-	fateProtected fate = "protected"
-	fateDropped   fate = "dropped"
-	fateClear     fate = "clear"
-)
-
-// send returns the fate of a packet; there is a default route in clear.
-func (m *model) send(dst netip.Addr) fate {
-	if f, found := m.policy(dst, 0); found && f != fateClear {
-		return f
-	}
-	var best *Route
-	for _, r := range m.routes {
-		if r.Dst.Contains(dst) && (best == nil || r.Dst.Bits() > best.Dst.Bits() || r.Dst.Bits() == best.Dst.Bits() && r.Metric < best.Metric) {
-			best = r
-		}
-	}
-	if best == nil {
-		return fateClear
-	}
-	if best.Guard() {
-		return fateDropped
-	}
-	if f, found := m.policy(dst, m.ifaces[best.Dev].IfID); found && f != fateClear {
-		return f
-	}
-	return fateDropped // an XFRM interface sends nothing that no SA protects
-}
-
-func (m *model) policy(dst netip.Addr, ifID uint32) (fate, bool) {
-	var best *netlinkx.Policy
-	for _, p := range m.policies {
-		if p.Dir == netlinkx.PolicyOut && p.IfID == ifID && p.Selector.Dst.Contains(dst) && (best == nil || p.Priority < best.Priority) {
-			best = p
-		}
-	}
-	switch {
-	case best == nil:
-		return "", false
-	case best.Action == netlinkx.ActionBlock:
-		return fateDropped, true
-	case open(best):
-		return fateClear, true
-	}
-	for _, sa := range m.sas {
-		if sa.Dir == netlinkx.DirOut && sa.ReqID == best.Templates[0].ReqID && sa.IfID == ifID {
-			return fateProtected, true
-		}
-	}
-	return fateDropped, true
 }

@@ -10,20 +10,16 @@ import (
 
 // observe reads what there is, foreign objects included. The keys that the
 // engine shows are dropped at once: nothing is compared with them.
-func (s *Session) observe(ctx context.Context) (*State, error) {
+func (s *Session) observe(ctx context.Context, wanted *State) (*State, error) {
 	out := &State{}
-	links, err := s.cfg.Links.List(ctx)
+	places, err := s.placesOf(wanted)
 	if err != nil {
 		return nil, err
 	}
-	names := map[uint32]string{}
-	s.index = map[string]uint32{}
-	for _, l := range links {
-		if l.ContextID.Valid {
-			continue // it works with the SAs of another namespace
+	for _, p := range places {
+		if err := s.observeAt(ctx, p, out); err != nil {
+			return nil, err
 		}
-		names[uint32(l.Index)], s.index[l.Name] = l.Name, uint32(l.Index)
-		out.Interfaces = append(out.Interfaces, observedInterface(l))
 	}
 	if out.SAs, err = s.cfg.XFRM.ListSAs(ctx, nil); err != nil {
 		return nil, err
@@ -34,8 +30,7 @@ func (s *Session) observe(ctx context.Context) (*State, error) {
 	if out.Policies, err = s.policies(ctx); err != nil {
 		return nil, err
 	}
-	out.Routes, err = s.routes.list(ctx, names)
-	return out, err
+	return out, s.observeSettings(ctx, wanted, out)
 }
 
 // policies leaves out those of sockets, which are nobody's to plan.
@@ -54,7 +49,7 @@ func (s *Session) policies(ctx context.Context) ([]*netlinkx.Policy, error) {
 }
 
 func observedInterface(l *ifaces.Link) *Interface {
-	i := &Interface{Name: l.Name, IfID: l.IfID, Underlay: l.UnderlayName, MTU: l.MTU, Up: l.Up}
+	i := &Interface{Name: l.Name, IfID: l.IfID, Underlay: l.UnderlayName, MTU: l.MTU, Up: l.Up, NoXFRM: l.NoXFRM}
 	for _, a := range l.Addresses {
 		if !linkLocal(a.Prefix.Addr()) {
 			i.Addresses = append(i.Addresses, a.Prefix)

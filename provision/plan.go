@@ -31,41 +31,50 @@ type Options struct {
 // in an order in which, after each of them, what both states protect is
 // protected or dropped:
 //
-//	guards
+//	settings of devices
+//	guard routes
 //	new interfaces, down
 //	inbound SAs, then outbound ones
-//	policies that protect
+//	policies that protect, exceptions from guards, guard policies
 //	interfaces: if_id, MTU, addresses, up
 //	routes
 //	policies that let traffic out in clear
-//	and away, in reverse: routes, interfaces, policies, SAs, guards
+//	default policies that block
+//	and away, in reverse: routes, interfaces, exceptions, policies, SAs, guards
+//	default policies that accept
 //
 // Errors are *RefusedError.
 func Plan(wanted, observed *State, owner *Owner, known *Ledger, opts Options) (*Result, error) {
 	p := &planner{w: index(wanted), o: index(observed), owner: owner, known: known, opts: opts,
-		displaced: map[string]bool{}, emptied: map[string]bool{}}
+		displaced: map[ID]bool{}, emptied: map[ID]bool{}}
 	p.check()
 	p.displace()
 	p.interfaces()
 	p.sas()
 	p.policies()
+	p.lookups()
 	p.routes()
 	p.guards()
+	p.settings()
 	if len(p.refused) > 0 {
 		return nil, &RefusedError{p.refused}
 	}
-	return &Result{Steps: p.ordered(), Left: p.left}, nil
+	return &Result{Steps: p.ordered(), Left: p.left, Notes: p.notes}, nil
 }
 
 // stage is a place in the order of steps.
 type stage int
 
 const (
-	stGuard stage = iota
+	stSettings stage = iota
+	stDirect         // interfaces before which no policy looks any more: guards may come
+	stGuard          // routes
 	stCreateInterface
 	stInbound
 	stOutbound
 	stProtect    // policies that protect: new ones, and those that gain precedence
+	stExcept     // exceptions from guards: holes, so all that shall protect in front of them is there
+	stBlocking   // guard policies
 	stOpenWeaker // policies that let out and lose precedence
 	stOpenGone   // policies that let out and go
 	stTempGuard
@@ -78,12 +87,16 @@ const (
 	stRoute
 	stProtectLate // policies that protect and lose precedence
 	stOpen        // policies that let out: new ones, and those that gain precedence
+	stBlock       // default policies that block
 	stRouteGone
 	stInterfaceGone
+	stExceptGone // before what protects goes that was in front of it
 	stPolicyGone
 	stOutboundGone
 	stInboundGone
 	stGuardGone
+	stIndirect // interfaces before which policies look again
+	stAccept   // default policies that accept
 	stages
 )
 
@@ -96,10 +109,11 @@ type planner struct {
 	steps   [stages][]*Step
 	refused []Refusal
 	left    []ID
+	notes   []string
 	// displaced are interfaces of ours that have to go before others can come.
-	displaced map[string]bool
+	displaced map[ID]bool
 	// emptied are interfaces that lose their IPv4 routes with an address.
-	emptied map[string]bool
+	emptied map[ID]bool
 }
 
 func (p *planner) add(at stage, s *Step) {
@@ -137,14 +151,15 @@ type indexed struct {
 	sas      map[ID]*netlinkx.SA
 	policies map[ID]*netlinkx.Policy
 	routes   map[ID]*Route
+	settings map[ID]*Settings
 	double   []ID
 }
 
 func index(s *State) *indexed {
 	x := &indexed{State: s, ifaces: map[ID]*Interface{}, ifIDs: map[uint32]bool{}, sas: make(map[ID]*netlinkx.SA, len(s.SAs)),
-		policies: make(map[ID]*netlinkx.Policy, len(s.Policies)), routes: map[ID]*Route{}}
+		policies: make(map[ID]*netlinkx.Policy, len(s.Policies)), routes: map[ID]*Route{}, settings: map[ID]*Settings{}}
 	for _, i := range s.Interfaces {
-		put(x, x.ifaces, interfaceID(i.Name), i)
+		put(x, x.ifaces, i.id(), i)
 		x.ifIDs[i.IfID] = true
 	}
 	for _, sa := range s.SAs {
@@ -155,6 +170,9 @@ func index(s *State) *indexed {
 	}
 	for _, r := range s.Routes {
 		put(x, x.routes, routeID(r), r)
+	}
+	for _, st := range s.Settings {
+		put(x, x.settings, st.id(), st)
 	}
 	return x
 }
@@ -173,7 +191,7 @@ func (p *planner) check() {
 	}
 	taken := map[uint32]ID{}
 	for _, i := range p.w.Interfaces {
-		id := interfaceID(i.Name)
+		id := i.id()
 		if !p.owner.IfID.Has(i.IfID) || i.IfID == 0 {
 			p.refuse(id, "if_id is outside of the owner's range")
 		}

@@ -3,41 +3,43 @@ package provision
 import (
 	"net/netip"
 	"slices"
+
+	"github.com/xfrmctl/xfrmctl/netlinkx"
 )
 
 // displace finds interfaces of ours that have to go before others can come: the
 // kernel cannot change what is below an interface, and an if_id belongs to one.
 func (p *planner) displace() {
-	wants := map[uint32]string{}
+	wants := map[uint32]ID{}
 	for _, want := range p.w.Interfaces {
-		wants[want.IfID] = want.Name
-		id := interfaceID(want.Name)
+		id := want.id()
+		wants[want.IfID] = id
 		if got := p.o.ifaces[id]; got != nil && p.ours(id) && got.Underlay != want.Underlay {
-			p.displaced[want.Name] = true
+			p.displaced[id] = true
 		}
 	}
 	for _, got := range p.o.Interfaces {
-		name, wanted := wants[got.IfID]
-		id := interfaceID(got.Name)
-		if !wanted || name == got.Name {
+		id := got.id()
+		by, wanted := wants[got.IfID]
+		if !wanted || by == id {
 			continue
 		}
 		if !p.ours(id) {
-			p.refuse(interfaceID(name), "its if_id belongs to interface "+got.Name+", which is not ours")
+			p.refuse(by, "its if_id belongs to "+string(id)+", which is not ours")
 			continue
 		}
-		p.displaced[got.Name] = true
+		p.displaced[id] = true
 	}
 }
 
 func (p *planner) interfaces() {
 	for _, got := range p.o.Interfaces {
-		if p.displaced[got.Name] {
+		if p.displaced[got.id()] {
 			p.dropDisplaced(got)
 		}
 	}
 	for _, want := range p.w.Interfaces {
-		id := interfaceID(want.Name)
+		id := want.id()
 		got := p.o.ifaces[id]
 		switch {
 		case got == nil:
@@ -48,15 +50,15 @@ func (p *planner) interfaces() {
 			p.newInterface(want, Create, at)
 		case !p.ours(id):
 			p.accept(id, interfaceInTheWay(want, got))
-		case p.displaced[want.Name]:
+		case p.displaced[id]:
 			p.newInterface(want, Replace, stInterface)
 		default:
 			p.keepInterface(want, got)
 		}
 	}
 	for _, got := range p.o.Interfaces {
-		id := interfaceID(got.Name)
-		if p.w.ifaces[id] != nil || p.displaced[got.Name] || !p.ours(id) || !p.owner.IfID.Has(got.IfID) {
+		id := got.id()
+		if p.w.ifaces[id] != nil || p.displaced[id] || !p.ours(id) || !p.owner.IfID.Has(got.IfID) {
 			continue
 		}
 		if !p.opts.Prune {
@@ -70,20 +72,20 @@ func (p *planner) interfaces() {
 // dropDisplaced deletes an interface behind guards for all that is routed to
 // it: the kernel deletes its routes with it.
 func (p *planner) dropDisplaced(got *Interface) {
-	p.guardWhile(got.Name, "while "+got.Name+" is replaced", func(*Route) bool { return true })
-	s := &Step{Verb: Delete, ID: interfaceID(got.Name), Interface: got, Why: "it cannot become what is wanted in place",
+	p.guardWhile(got, "while "+got.Name+" is replaced", func(*Route) bool { return true })
+	s := &Step{Verb: Delete, ID: got.id(), Interface: got, Why: "it cannot become what is wanted in place",
 		Loss: "all through it, until it is back: it is dropped, not sent in clear"}
 	p.add(stDisplace, s)
 }
 
 // guardWhile puts guards below the routes to a device that the kernel is going
 // to delete, and takes them away in the end.
-func (p *planner) guardWhile(dev, why string, goes func(*Route) bool) {
+func (p *planner) guardWhile(i *Interface, why string, goes func(*Route) bool) {
 	for _, r := range p.o.Routes {
-		if !slices.Contains(r.devices(), dev) || !goes(r) {
+		if !r.leadsTo(i) || !goes(r) {
 			continue
 		}
-		g := &Route{Dst: r.Dst, Metric: GuardMetric}
+		g := &Route{Dst: r.Dst, Metric: GuardMetric, NetNS: r.NetNS}
 		id := routeID(g)
 		planned := func(s *Step) bool { return s.ID == id }
 		if p.o.routes[id] != nil || p.w.routes[id] != nil || slices.ContainsFunc(p.steps[stTempGuard], planned) {
@@ -95,21 +97,22 @@ func (p *planner) guardWhile(dev, why string, goes func(*Route) bool) {
 }
 
 func (p *planner) newInterface(want *Interface, verb Verb, at stage) {
-	id := interfaceID(want.Name)
+	id := want.id()
 	p.add(at, &Step{Verb: verb, ID: id, Interface: want})
 	for _, a := range want.Addresses {
-		p.addAddress(want.Name, a)
+		p.address(stAddress, Create, want, a)
 	}
 	p.add(stUp, &Step{Verb: Change, ID: id, Interface: want, Up: true, Why: "up"})
 }
 
-func (p *planner) addAddress(dev string, a netip.Prefix) {
-	p.add(stAddress, &Step{Verb: Create, ID: addressID(dev, a), Address: &Address{dev, a}})
+func (p *planner) address(at stage, verb Verb, i *Interface, prefix netip.Prefix) {
+	a := &Address{NetNS: i.NetNS, Dev: i.Name, Prefix: prefix}
+	p.add(at, &Step{Verb: verb, ID: a.id(), Address: a})
 }
 
 // keepInterface changes an interface in place.
 func (p *planner) keepInterface(want, got *Interface) {
-	id := interfaceID(want.Name)
+	id := want.id()
 	why, loss := "", ""
 	if want.IfID != got.IfID {
 		why, loss = "if_id", "packets under way with the old if_id"
@@ -126,6 +129,30 @@ func (p *planner) keepInterface(want, got *Interface) {
 	}
 }
 
+// lookups plans whether packets meet policies before interfaces. Guards that
+// block what goes out without if_id would block what goes to the interface too,
+// so they need it while they stay, also where the interface is another's: it
+// changes nothing for him.
+func (p *planner) lookups() {
+	guarded := slices.ContainsFunc(p.left, func(id ID) bool {
+		pol := p.o.policies[id]
+		return pol != nil && pol.Dir == netlinkx.PolicyOut && pol.IfID == 0 && pol.Action == netlinkx.ActionBlock
+	})
+	for _, want := range p.w.Interfaces {
+		id := want.id()
+		got := p.o.ifaces[id]
+		if got == nil || got.NoXFRM == want.NoXFRM || p.displaced[id] || !want.NoXFRM && (guarded || !p.ours(id)) {
+			continue
+		}
+		s := &Step{Verb: Change, ID: id, Interface: want, WasInterface: got, policies: true, Why: "disable_xfrm off"}
+		at := stIndirect
+		if want.NoXFRM {
+			at, s.Why = stDirect, "disable_xfrm on"
+		}
+		p.add(at, s)
+	}
+}
+
 func joinWords(a, b string) string {
 	if a == "" {
 		return b
@@ -139,37 +166,41 @@ func joinWords(a, b string) string {
 // device loses all IPv4 routes (kernel: fib_disable_ip), so new addresses come
 // first where they can, and else the routes are made again, above guards.
 func (p *planner) addresses(want, got *Interface) {
-	dev := want.Name
 	var gone []netip.Prefix // subnets
 	kept := slices.Clone(got.Addresses)
 	for _, a := range got.Addresses {
-		if slices.Contains(want.Addresses, a) || !p.ours(addressID(dev, a)) {
+		id := (&Address{NetNS: want.NetNS, Dev: want.Name, Prefix: a}).id()
+		if slices.Contains(want.Addresses, a) || !p.ours(id) {
 			continue
 		}
 		sibling := a.Addr().Is4() && slices.ContainsFunc(want.Addresses, func(b netip.Prefix) bool { return b.Masked() == a.Masked() })
 		if !sibling && !p.opts.Prune {
-			p.left = append(p.left, addressID(dev, a))
+			p.left = append(p.left, id)
 			continue
 		}
 		if a.Addr().Is4() {
 			gone = append(gone, a.Masked())
 		}
-		p.add(stAddressGone, &Step{Verb: Delete, ID: addressID(dev, a), Address: &Address{dev, a}})
+		p.address(stAddressGone, Delete, want, a)
 	}
 	away := func(a netip.Prefix) bool { return a.Addr().Is4() && slices.Contains(gone, a.Masked()) }
 	for _, a := range want.Addresses {
 		switch {
 		case away(a):
-			p.add(stAddressLate, &Step{Verb: Create, ID: addressID(dev, a), Address: &Address{dev, a}})
+			p.address(stAddressLate, Create, want, a)
 		case !slices.Contains(got.Addresses, a):
-			p.addAddress(dev, a)
+			p.address(stAddress, Create, want, a)
 			kept = append(kept, a)
 		}
 	}
 	if gone != nil && !slices.ContainsFunc(kept, func(a netip.Prefix) bool { return a.Addr().Is4() && !away(a) }) {
-		p.emptied[dev] = true
-		p.guardWhile(dev, "while "+dev+" has no IPv4 address", (*Route).is4)
+		p.emptied[want.id()] = true
+		p.guardWhile(want, "while "+want.Name+" has no IPv4 address", (*Route).is4)
 	}
 }
 
 func (r *Route) is4() bool { return r.Dst.Addr().Is4() }
+
+func (r *Route) leadsTo(i *Interface) bool {
+	return r.NetNS == i.NetNS && slices.Contains(r.devices(), i.Name)
+}

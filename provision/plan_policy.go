@@ -12,6 +12,10 @@ func open(p *netlinkx.Policy) bool {
 	return p.Action == netlinkx.ActionAllow && len(p.Templates) == 0
 }
 
+// exception reports whether a policy that lets out does so behind all that
+// protects: it makes holes in guards and in nothing else.
+func exception(p *netlinkx.Policy) bool { return open(p) && p.Priority >= GuardPriority }
+
 func (p *planner) policies() {
 	used := map[uint32]bool{}
 	for _, pol := range p.o.Policies {
@@ -47,10 +51,12 @@ func (p *planner) newPolicy(id ID, want *netlinkx.Policy, used map[uint32]bool) 
 	}
 	at := stProtect
 	switch {
+	case exception(want):
+		at = stExcept
 	case open(want):
 		at = stOpen
 	case want.Action == netlinkx.ActionBlock:
-		at = stGuard
+		at = stBlocking
 	}
 	p.add(at, &Step{Verb: Create, ID: id, Policy: &made})
 }
@@ -100,11 +106,13 @@ func (p *planner) oldPolicy(id ID, pol *netlinkx.Policy) {
 	}
 	at := stPolicyGone
 	switch {
-	case open(pol):
+	case open(pol) && !exception(pol):
 		at = stOpenGone
 	case !p.opts.Prune:
 		p.left = append(p.left, id)
 		return
+	case exception(pol):
+		at = stExceptGone
 	case pol.Action == netlinkx.ActionBlock:
 		at = stGuardGone
 	}

@@ -35,12 +35,12 @@ func (p *planner) routes() {
 
 // loses reports whether the kernel may delete a route in the course of the plan.
 func (p *planner) loses(r *Route) bool {
-	return p.goes(r) || r.is4() && slices.ContainsFunc(r.devices(), func(dev string) bool { return p.emptied[dev] })
+	return p.goes(r) || r.is4() && slices.ContainsFunc(r.devices(), func(dev string) bool { return p.emptied[interfaceID(r.NetNS, dev)] })
 }
 
 // goes reports whether a route leads to an interface that is deleted.
 func (p *planner) goes(r *Route) bool {
-	return slices.ContainsFunc(r.devices(), func(dev string) bool { return p.displaced[dev] })
+	return slices.ContainsFunc(r.devices(), func(dev string) bool { return p.displaced[interfaceID(r.NetNS, dev)] })
 }
 
 // guards removes guards of ours that guard nothing: no route of ours that stays
@@ -52,7 +52,7 @@ func (p *planner) guards() {
 			continue
 		}
 		needed := slices.ContainsFunc(p.o.Routes, func(r *Route) bool {
-			return !r.Guard() && r.Dst == got.Dst && !p.loses(r) && slices.Contains(p.left, routeID(r))
+			return !r.Guard() && r.Dst == got.Dst && r.NetNS == got.NetNS && !p.loses(r) && slices.Contains(p.left, routeID(r))
 		})
 		if needed {
 			p.left = append(p.left, id)

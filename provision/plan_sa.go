@@ -79,9 +79,12 @@ func (p *planner) newSA(want *netlinkx.SA, successor bool) {
 		p.refuse(id, reason)
 		return
 	}
-	s := &Step{Verb: Create, ID: id, SA: want}
+	s := &Step{Verb: Create, ID: id, SA: want, Placement: p.w.Placements[id]}
 	if successor {
 		s.Verb, s.Why = NewSPI, "beside the SA that it follows"
+	}
+	if s.Placement != nil {
+		s.Why = joinWords(s.Why, s.Placement.String())
 	}
 	at := stInbound
 	if want.Dir != netlinkx.DirIn {
@@ -99,7 +102,7 @@ func (p *planner) keepSA(id ID, want, got *netlinkx.SA) {
 		p.refuse(id, "has another key than was installed: the kernel cannot change the key of an SA; take another SPI")
 		return
 	}
-	changeable, fixed := saDifferences(want, got)
+	changeable, fixed := saDifferences(p.placed(id, want, got), got)
 	if len(fixed) > 0 {
 		p.refuse(id, strings.Join(fixed, ", ")+": the kernel reports success for such a change and makes none; take another SPI and key")
 		return
@@ -107,7 +110,9 @@ func (p *planner) keepSA(id ID, want, got *netlinkx.SA) {
 	if len(changeable) == 0 {
 		return
 	}
-	s := &Step{Verb: Change, ID: id, SA: want, WasSA: got, Why: strings.Join(changeable, ", ")}
+	made := *want
+	made.Offload = nil // an update with it would program the device and drop that again
+	s := &Step{Verb: Change, ID: id, SA: &made, WasSA: got, Why: strings.Join(changeable, ", ")}
 	if want.IfID != got.IfID {
 		s.Loss = "until policies and interface have the if_id too"
 	}

@@ -22,14 +22,24 @@ var universe = []netip.Prefix{
 	netip.MustParsePrefix("10.1.2.0/24"), netip.MustParsePrefix("10.2.0.0/16"), netip.MustParsePrefix("10.2.9.0/24"), netip.MustParsePrefix("10.3.3.3/32"),
 }
 
-func probes() (all []netip.Addr) {
+func probes() (all []probe) {
+	addrs := []netip.Addr{netip.MustParseAddr("10.3.3.3"), netip.MustParseAddr("10.200.0.1")}
 	for _, p := range universe {
-		all = append(all, p.Addr().Next())
+		addrs = append(addrs, p.Addr().Next())
 	}
-	return append(all, netip.MustParseAddr("10.3.3.3"), netip.MustParseAddr("10.200.0.1"))
+	for _, netns := range namespaces {
+		for _, a := range addrs {
+			all = append(all, probe{netns, a})
+		}
+	}
+	return all
 }
 
-// randomState makes a state of tunnels through interfaces and without.
+// namespaces are where interfaces of random states live.
+var namespaces = []string{"", "blue"}
+
+// randomState makes a state of tunnels through interfaces and without, with
+// guards and settings.
 func randomState(r *rand.Rand) *State {
 	s := &State{}
 	names, ids := r.Perm(5), r.Perm(6)
@@ -40,18 +50,56 @@ func randomState(r *rand.Rand) *State {
 			i := randomInterface(r, names[n], ids[n])
 			ifID, dev = i.IfID, i.Name
 			s.Interfaces = append(s.Interfaces, i)
-			s.Routes = append(s.Routes, &Route{Dst: dst, Dev: dev, Metric: RouteMetric})
+			s.Routes = append(s.Routes, &Route{Dst: dst, Dev: dev, Metric: RouteMetric, NetNS: i.NetNS})
 			if r.IntN(2) == 0 {
-				s.Routes = append(s.Routes, &Route{Dst: dst, Metric: GuardMetric})
+				s.Routes = append(s.Routes, &Route{Dst: dst, Metric: GuardMetric, NetNS: i.NetNS})
 			}
+			addGuards(r, s, i, dst)
 		}
 		addTunnel(r, s, k, dst, ifID)
 	}
+	addSettings(r, s)
 	return s
 }
 
+// addGuards adds guard policies for a tunnel through an interface, and
+// exceptions from them.
+func addGuards(r *rand.Rand, s *State, i *Interface, dst netip.Prefix) {
+	i.NoXFRM = i.NetNS == "" && r.IntN(2) == 0
+	for _, dir := range []netlinkx.PolicyDir{netlinkx.PolicyIn, netlinkx.PolicyFwd, netlinkx.PolicyOut} {
+		if r.IntN(2) == 0 || dir == netlinkx.PolicyOut && i.NetNS == "" && !i.NoXFRM {
+			continue
+		}
+		p := netlinkx.NewPolicy()
+		p.Dir, p.Action, p.Priority = dir, netlinkx.ActionBlock, GuardPriority+1000+uint32(2*r.IntN(50))
+		if r.IntN(4) == 0 {
+			p.Action, p.Priority = netlinkx.ActionAllow, GuardPriority+uint32(2*r.IntN(50)+1)
+		}
+		p.Selector = netlinkx.Selector{Family: netlinkx.FamilyIPv4, Src: netip.MustParsePrefix("10.8.0.0/16"), Dst: dst}
+		s.Policies = append(s.Policies, p)
+	}
+}
+
+func addSettings(r *rand.Rand, s *State) {
+	for _, st := range []*Settings{{Values: map[string]uint64{}}, {Device: "eth0", Values: map[string]uint64{}}} {
+		names := []string{"rx-gro", "tx-udp-segmentation"}
+		if st.Device == "" {
+			names = []string{"in", "out"}
+		}
+		for _, name := range names {
+			if r.IntN(3) == 0 {
+				st.Values[name] = uint64(r.IntN(2)) + (1 - uint64(min(len(st.Device), 1)))
+			}
+		}
+		if len(st.Values) > 0 {
+			s.Settings = append(s.Settings, st)
+		}
+	}
+}
+
 func randomInterface(r *rand.Rand, name, id int) *Interface {
-	i := &Interface{Name: fmt.Sprintf("ipsec%d", name), IfID: 100 + uint32(id), MTU: 1400 + uint32(r.IntN(3)), Underlay: []string{"", "eth0", "eth0", "eth0"}[r.IntN(4)]}
+	i := &Interface{Name: fmt.Sprintf("ipsec%d", name), IfID: 100 + uint32(id), MTU: 1400 + uint32(r.IntN(3)), Underlay: []string{"", "eth0", "eth0", "eth0"}[r.IntN(4)],
+		NetNS: []string{"", "", namespaces[1]}[r.IntN(3)]}
 	for _, k := range r.Perm(4)[:r.IntN(3)] {
 		i.Addresses = append(i.Addresses, netip.MustParsePrefix(fmt.Sprintf("192.168.%d.%d/24", k/2, k+1)))
 	}
@@ -106,7 +154,8 @@ func addForeign(m *model) {
 	p.Selector = netlinkx.Selector{Family: netlinkx.FamilyIPv4, Src: netip.MustParsePrefix("172.16.0.0/12"), Dst: netip.MustParsePrefix("172.16.0.0/12")}
 	p.Index = 9
 	m.policies[policyID(p)] = p
-	m.ifaces["foreign0"] = &Interface{Name: "foreign0", IfID: 150, Up: true}
+	i := &Interface{Name: "foreign0", IfID: 150, Up: true}
+	m.ifaces[i.id()] = i
 	r := &Route{Dst: netip.MustParsePrefix("172.16.0.0/12"), Dev: "foreign0", Metric: 7}
 	m.routes[routeID(r)] = r
 }
@@ -135,7 +184,7 @@ func TestPlanLaws(t *testing.T) {
 }
 
 func foreignText(m *model) []any {
-	s := []any{*m.ifaces["foreign0"]}
+	s := []any{*m.ifaces[interfaceID("", "foreign0")]}
 	for id, o := range m.sas {
 		if !strings.Contains(string(id), "0x00000077") {
 			continue
@@ -157,7 +206,7 @@ func foreignText(m *model) []any {
 
 func goTo(t *testing.T, m *model, want *State, n int, r *rand.Rand) bool {
 	t.Helper()
-	reached := &model{ifaces: map[string]*Interface{}, sas: map[ID]*netlinkx.SA{}, policies: map[ID]*netlinkx.Policy{}, routes: map[ID]*Route{}, ledger: newModel().ledger}
+	reached := newModel()
 	addForeign(reached)
 	follow(t, reached, want, Options{Prune: true}, n, nil, -1)
 	if r.IntN(2) == 0 { // killed on the way, then without pruning
@@ -190,7 +239,7 @@ func (m *model) census() string {
 	var b strings.Builder
 	s := m.state()
 	for _, i := range s.Interfaces {
-		fmt.Fprintln(&b, i.Name, i.IfID, i.Underlay, i.MTU, len(i.Addresses), i.Up)
+		fmt.Fprintln(&b, i.id(), i.IfID, i.Underlay, i.MTU, len(i.Addresses), i.Up, i.NoXFRM)
 	}
 	for _, sa := range s.SAs {
 		fmt.Fprintln(&b, sa, sa.ReqID, sa.IfID, sa.Limits)
@@ -199,6 +248,9 @@ func (m *model) census() string {
 		fmt.Fprintln(&b, policyID(p), p.Priority, p.Action, p.Templates)
 	}
 	for _, x := range s.Routes {
+		fmt.Fprintln(&b, *x)
+	}
+	for _, x := range s.Settings {
 		fmt.Fprintln(&b, *x)
 	}
 	return b.String()
@@ -213,26 +265,57 @@ func follow(t *testing.T, m *model, want *State, opts Options, n int, reached *m
 	if errors.As(err, &refused) {
 		return false
 	}
-	var protected []netip.Addr
-	for _, a := range probes() {
-		if reached != nil && m.send(a) == fateProtected && reached.send(a) == fateProtected {
-			protected = append(protected, a)
-		}
+	laws := lawsOf(m, reached)
+	for _, s := range res.Steps {
+		m.intend(s)
 	}
 	for k, s := range res.Steps {
 		if k == limit {
-			break
+			m.half(s)
+			return true
 		}
 		if err := m.do(s); err != nil {
 			t.Fatalf("pair %d, step %d of\n%s%v", n, k, planText(res), err)
 		}
-		for _, a := range protected {
-			if m.send(a) == fateClear {
-				t.Fatalf("pair %d: a packet to %s leaves in clear after step %d of\n%s", n, a, k, planText(res))
-			}
+		if broken := laws.broken(m); broken != "" {
+			t.Fatalf("pair %d: %s after step %d of\n%s", n, broken, k, planText(res))
 		}
 	}
+	m.settle()
 	return true
+}
+
+// laws are what holds after every step: packets that both states protect never
+// leave in clear, and those that both refuse in clear are never taken.
+type laws struct{ protected, refused []probe }
+
+func lawsOf(m, reached *model) (l laws) {
+	if reached == nil {
+		return l
+	}
+	for _, x := range probes() {
+		if m.send(x) == fateProtected && reached.send(x) == fateProtected {
+			l.protected = append(l.protected, x)
+		}
+		if x.netns == "" && !m.takes(x.addr) && !reached.takes(x.addr) {
+			l.refused = append(l.refused, x)
+		}
+	}
+	return l
+}
+
+func (l laws) broken(m *model) string {
+	for _, x := range l.protected {
+		if m.send(x) == fateClear {
+			return fmt.Sprintf("a packet to %s leaves%s in clear", x.addr, within(x.netns))
+		}
+	}
+	for _, x := range l.refused {
+		if m.takes(x.addr) {
+			return fmt.Sprintf("a packet of %s is taken in clear", x.addr)
+		}
+	}
+	return ""
 }
 
 func planText(res *Result) string {

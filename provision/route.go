@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"syscall"
 
 	"github.com/jsimonetti/rtnetlink/v2"
 	"github.com/mdlayher/netlink"
@@ -186,6 +187,33 @@ func (rt *Route) request(verb Verb, hops []uint32) (rtnl.Message, error) {
 	var err error
 	m.Body, err = rt.message(hops...).MarshalBinary()
 	return m, err
+}
+
+// deviceName returns the name of a device of the session's namespace, "" when it
+// is gone.
+func (s *Session) deviceName(ctx context.Context, index int32) (string, error) {
+	p, err := s.place("")
+	if err != nil {
+		return "", err
+	}
+	body, err := (&rtnetlink.LinkMessage{Index: uint32(index)}).MarshalBinary()
+	if err != nil {
+		return "", err
+	}
+	msgs, err := p.routes.conn.Exchange(ctx, &rtnl.Message{Type: rtmGetLink, Body: body})
+	if errors.Is(err, syscall.ENODEV) {
+		return "", nil
+	}
+	for i := range msgs {
+		var l rtnetlink.LinkMessage
+		if err := l.UnmarshalBinary(msgs[i].Data); err != nil {
+			return "", err
+		}
+		if l.Attributes != nil {
+			return l.Attributes.Name, nil
+		}
+	}
+	return "", err
 }
 
 // DeviceMTU returns the MTU of a device in a namespace, in bytes.

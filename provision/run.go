@@ -28,7 +28,7 @@ const groupMax = 512
 // that relies on what is in front of it: steps of one stage and of one kind.
 func together(steps []*Step) int {
 	n, kind := 1, kindOf(steps[0])
-	for kind.batched() && n < len(steps) && n < groupMax && kindOf(steps[n]) == kind && steps[n].at == steps[0].at {
+	for kind.batched() && n < len(steps) && n < groupMax && kindOf(steps[n]) == kind && steps[n].at == steps[0].at && steps[n].ID.netnsOf() == steps[0].ID.netnsOf() {
 		n++
 	}
 	return n

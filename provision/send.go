@@ -24,14 +24,22 @@ const (
 	kindAddress                 // addresses that come
 	kindLostAddress             // and go
 	kindRoute
-	kindIfID // interfaces whose if_id changes
+	kindLookup    // interfaces before which policies look, or no more
+	kindElsewhere // interfaces that are made for another namespace
+	kindIfID      // interfaces whose if_id changes
+	kindPlacedSA  // an SA for a device
+	kindSettings
 )
 
 // batched reports whether steps of this kind go out together.
-func (k kind) batched() bool { return k != kindIfID }
+func (k kind) batched() bool { return k < kindElsewhere }
 
 func kindOf(s *Step) kind {
 	switch {
+	case s.Settings != nil:
+		return kindSettings
+	case s.SA != nil && s.SA.Offload != nil && s.Placement != nil:
+		return kindPlacedSA
 	case s.SA != nil || s.Policy != nil:
 		return kindXFRM
 	case s.Address != nil && s.Verb == Delete:
@@ -44,6 +52,10 @@ func kindOf(s *Step) kind {
 		return kindLinkGone
 	case s.Up:
 		return kindLinkUp
+	case s.policies:
+		return kindLookup
+	case s.Verb != Change && s.Interface.NetNS != "":
+		return kindElsewhere
 	case s.Verb != Change:
 		return kindNewLink
 	case s.Interface.IfID != s.WasInterface.IfID:
@@ -73,14 +85,31 @@ func (r *run) send(ctx context.Context, steps []*Step) (outcome, error) {
 		return r.sendXFRM(ctx, steps)
 	case kindRoute:
 		return r.sendRoutes(ctx, steps)
-	case kindIfID:
-		if err := r.changeLink(ctx, steps[0]); err != nil {
+	case kindIfID, kindElsewhere, kindPlacedSA, kindSettings:
+		if err := r.sendAlone(ctx, steps[0], kind); err != nil {
 			return outcome{}, stepError(steps[0], err)
 		}
 		return outcome{unsent: 1}, nil
 	default:
-		return r.sendLinks(ctx, steps, kind)
+		out, err := r.sendLinks(ctx, steps, kind)
+		if kind == kindLookup && err == nil {
+			err = r.s.relookup(ctx)
+		}
+		return out, err
 	}
+}
+
+// sendAlone is for steps that take several requests, or an answer.
+func (r *run) sendAlone(ctx context.Context, s *Step, kind kind) error {
+	switch kind {
+	case kindElsewhere:
+		return r.s.makeElsewhere(ctx, s.Interface)
+	case kindPlacedSA:
+		return r.s.putSA(ctx, s)
+	case kindSettings:
+		return r.s.set(ctx, s.Settings)
+	}
+	return r.changeLink(ctx, s)
 }
 
 func stepError(s *Step, err error) error { return fmt.Errorf("%s %s: %w", s.Verb, s.ID, err) }
@@ -101,9 +130,13 @@ func (r *run) sendXFRM(ctx context.Context, steps []*Step) (outcome, error) {
 
 // sendLinks sends what is about interfaces and their addresses.
 func (r *run) sendLinks(ctx context.Context, steps []*Step, kind kind) (outcome, error) {
-	b := r.s.cfg.Links.NewBatch()
+	p, err := r.s.place(steps[0].ID.netnsOf())
+	if err != nil {
+		return outcome{}, stepError(steps[0], err)
+	}
+	b := p.links.NewBatch()
 	for i, s := range steps {
-		if err := r.addLink(ctx, b, s, kind); err != nil && i == 0 {
+		if err := addLink(ctx, p, b, s, kind); err != nil && i == 0 {
 			if settled(s, err) {
 				return outcome{failed: map[int]error{0: err}, unsent: 1}, nil
 			}
@@ -123,7 +156,7 @@ func (r *run) sendLinks(ctx context.Context, steps []*Step, kind kind) (outcome,
 	}
 	for i, s := range steps[:out.unsent] {
 		if kind == kindLinkGone && out.failed[i] == nil {
-			delete(r.s.index, s.Interface.Name)
+			delete(p.index, s.Interface.Name)
 		}
 	}
 	return out, err
@@ -131,7 +164,7 @@ func (r *run) sendLinks(ctx context.Context, steps []*Step, kind kind) (outcome,
 
 // addLink adds the message for one step. The error tells that its device is not
 // there.
-func (r *run) addLink(ctx context.Context, b *ifaces.Batch, s *Step, kind kind) error {
+func addLink(ctx context.Context, p *place, b *ifaces.Batch, s *Step, kind kind) error {
 	i := s.Interface
 	if kind == kindNewLink {
 		b.Create(ctx, &ifaces.Spec{Name: i.Name, IfID: i.IfID, Underlay: i.Underlay, MTU: i.MTU})
@@ -143,13 +176,19 @@ func (r *run) addLink(ctx context.Context, b *ifaces.Batch, s *Step, kind kind) 
 	} else {
 		name = s.Address.Dev
 	}
-	device, err := r.device(ctx, name)
+	device, err := p.device(ctx, name)
 	if err != nil {
 		return err
 	}
 	switch index := int32(device); kind {
 	case kindLinkUp:
-		b.SetUp(index, name)
+		if i.NoXFRM {
+			b.SetUpNoXFRM(index, name)
+		} else {
+			b.SetUp(index, name)
+		}
+	case kindLookup:
+		b.SetNoXFRM(index, name, i.NoXFRM)
 	case kindLinkMTU:
 		b.SetMTU(index, name, i.MTU)
 	case kindLinkGone:
@@ -169,14 +208,21 @@ func (r *run) changeLink(ctx context.Context, s *Step) error {
 	if to.MTU != 0 && to.MTU != from.MTU {
 		ch.MTU = netlinkx.Some(to.MTU)
 	}
-	_, err := r.s.cfg.Links.Change(ctx, to.Name, ch)
+	p, err := r.s.place(to.NetNS)
+	if err == nil {
+		_, err = p.links.Change(ctx, to.Name, ch)
+	}
 	return err
 }
 
 func (r *run) sendRoutes(ctx context.Context, steps []*Step) (outcome, error) {
+	p, err := r.s.place(steps[0].Route.NetNS)
+	if err != nil {
+		return outcome{}, stepError(steps[0], err)
+	}
 	msgs := make([]rtnl.Message, 0, len(steps))
 	for _, s := range steps {
-		m, err := r.routeMessage(ctx, s)
+		m, err := routeMessage(ctx, p, s)
 		if err != nil && len(msgs) == 0 {
 			if settled(s, err) {
 				return outcome{failed: map[int]error{0: err}, unsent: 1}, nil
@@ -187,7 +233,7 @@ func (r *run) sendRoutes(ctx context.Context, steps []*Step) (outcome, error) {
 		}
 		msgs = append(msgs, m)
 	}
-	res, err := r.s.routes.conn.Batch(ctx, msgs)
+	res, err := p.routes.conn.Batch(ctx, msgs)
 	out := outcome{failed: map[int]error{}, unknown: res.Unknown, unsent: res.Unsent}
 	if err != nil {
 		err = stepError(steps[min(res.Unsent, len(msgs)-1)], err)
@@ -198,38 +244,17 @@ func (r *run) sendRoutes(ctx context.Context, steps []*Step) (outcome, error) {
 	return out, err
 }
 
-func (r *run) routeMessage(ctx context.Context, s *Step) (rtnl.Message, error) {
+func routeMessage(ctx context.Context, p *place, s *Step) (rtnl.Message, error) {
 	var hops []uint32
 	for _, dev := range s.Route.devices() {
 		if s.Route.Guard() || s.Verb == Delete {
 			break
 		}
-		index, err := r.device(ctx, dev)
+		index, err := p.device(ctx, dev)
 		if err != nil {
 			return rtnl.Message{}, err
 		}
 		hops = append(hops, index)
 	}
 	return s.Route.request(s.Verb, hops)
-}
-
-// device returns the ifindex of an XFRM interface. One that was just made is
-// looked for together with all others: there are more to come.
-func (r *run) device(ctx context.Context, name string) (uint32, error) {
-	if n := r.s.index[name]; n != 0 {
-		return n, nil
-	}
-	links, err := r.s.cfg.Links.List(ctx)
-	if err != nil {
-		return 0, err
-	}
-	for _, l := range links {
-		if !l.ContextID.Valid {
-			r.s.index[l.Name] = uint32(l.Index)
-		}
-	}
-	if n := r.s.index[name]; n != 0 {
-		return n, nil
-	}
-	return 0, fmt.Errorf("%s: no such device: %w", name, fs.ErrNotExist)
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/xfrmctl/xfrmctl/gsogro"
 	"github.com/xfrmctl/xfrmctl/ifaces"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 )
@@ -62,8 +63,8 @@ type Session struct {
 	cfg    Config
 	lock   *os.File
 	store  *store
-	routes *routes
-	index  map[string]uint32 // of XFRM interfaces, as last seen
+	places map[string]*place // by name; "" is the session's own namespace
+	gro    *gsogro.Conn      // nil: not needed yet
 }
 
 // errReadOnly is the answer to writes in a session that only reads.
@@ -72,7 +73,7 @@ var errReadOnly = errors.New("the session was opened for reading")
 // Open takes the lock and reads the ledger. Errors: *LockedError, and what the
 // files or the routing socket say.
 func Open(ctx context.Context, cfg *Config) (*Session, error) {
-	s := &Session{cfg: *cfg}
+	s := &Session{cfg: *cfg, places: map[string]*place{}}
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -105,15 +106,18 @@ func (s *Session) open(ctx context.Context) error {
 	if s.store, err = openStore(s.cfg.StateDir, name, boot, s.cfg.ReadOnly); err != nil {
 		return err
 	}
-	s.routes, err = dialRoutes(s.cfg.NetNS, s.cfg.Routes)
+	_, err = s.place("")
 	return err
 }
 
 // Close gives the lock back. The connections of Config stay open.
 func (s *Session) Close() error {
 	var errs []error
-	if s.routes != nil {
-		errs = append(errs, s.routes.close())
+	for _, p := range s.places {
+		errs = append(errs, p.close())
+	}
+	if s.gro != nil {
+		errs = append(errs, s.gro.Close())
 	}
 	if s.lock != nil {
 		errs = append(errs, s.lock.Close())
@@ -141,7 +145,7 @@ func (s *Session) read(ctx context.Context, wanted *State) (*State, error) {
 	if s.cfg.OnRead != nil {
 		s.cfg.OnRead(wanted)
 	}
-	return s.observe(ctx)
+	return s.observe(ctx, wanted)
 }
 
 // UnreachedError tells that all steps were carried out and the state is not
@@ -226,23 +230,25 @@ func (s *Session) intend(steps []*Step) (fresh []ID, err error) {
 	var keys []string
 	changed := false
 	for _, st := range steps {
-		if st.Verb == Delete || st.Verb == Change {
+		if st.Verb == Delete || st.Verb == Change && st.Settings == nil {
 			continue
 		}
-		fp := ""
+		fp := st.remember
 		if st.SA != nil {
 			fp = s.store.fingerprint(st.SA)
 			if CounterMode(st.SA) {
 				keys = append(keys, use(fp, st.SA.Dir))
 			}
 		}
-		old, there := s.store.objects[st.ID]
-		if !there {
-			fresh = append(fresh, st.ID)
-		}
-		if !there || old != fp {
-			s.store.objects[st.ID] = fp
-			changed = true
+		for _, id := range append(stagingIDs(st), st.ID) {
+			old, there := s.store.objects[id]
+			if !there {
+				fresh = append(fresh, id)
+			}
+			if !there || old != fp {
+				s.store.objects[id] = fp
+				changed = true
+			}
 		}
 	}
 	if err := s.store.mark(keyIntended, keys); err != nil || !changed {
@@ -271,7 +277,7 @@ func (s *Session) confirm(ctx context.Context, wanted *State, opts Options) erro
 }
 
 func (s *Session) record(ctx context.Context, wanted *State) error {
-	observed, err := s.observe(ctx)
+	observed, err := s.observe(ctx, wanted)
 	if err != nil {
 		return err
 	}
@@ -297,8 +303,11 @@ func (s *Session) settle(observed, wanted *State) error {
 	present := map[ID]bool{}
 	for _, i := range observed.Interfaces {
 		for _, a := range i.Addresses {
-			present[addressID(i.Name, a)] = true
+			present[(&Address{NetNS: i.NetNS, Dev: i.Name, Prefix: a}).id()] = true
 		}
+	}
+	for _, st := range observed.Settings {
+		present[st.id()] = !st.restored(s.store.objects[st.id()])
 	}
 	changed := false
 	for id := range s.store.objects {

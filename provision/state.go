@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
-	"github.com/xfrmctl/xfrmctl/offload"
 )
 
 // State is what a namespace has, or shall have, as far as this package is
@@ -50,16 +50,6 @@ type Settings struct {
 	Values map[string]uint64
 }
 
-// Placement is where an SA shall be.
-type Placement struct {
-	Want offload.Want
-	// Rung, NIC, Reason and Fix are what package offload decided beforehand.
-	Rung   offload.Rung
-	NIC    string
-	Reason string // why it is not on a better rung
-	Fix    string
-}
-
 // Route is a route of the main table: to an interface, or a guard, which
 // answers "unreachable" and catches what would leave in clear while no better
 // route is there.
@@ -97,16 +87,46 @@ const RouteMetric uint32 = 1024
 // from others of its kind. It never holds keys.
 type ID string
 
-func interfaceID(name string) ID { return ID("interface " + name) }
+// netnsMark stands in the names of objects before their namespace.
+const netnsMark = " in netns "
 
-func addressID(dev string, p netip.Prefix) ID { return ID("address " + p.String() + " of " + dev) }
+func within(netns string) string {
+	if netns == "" {
+		return ""
+	}
+	return netnsMark + netns
+}
+
+// netnsOf returns the namespace that an object is in, "" that of the session.
+func (id ID) netnsOf() string {
+	_, netns, _ := strings.Cut(string(id), netnsMark)
+	return netns
+}
+
+func (i *Interface) id() ID { return interfaceID(i.NetNS, i.Name) }
+
+func interfaceID(netns, name string) ID { return ID("interface " + name + within(netns)) }
+
+func (a *Address) id() ID {
+	return ID("address " + a.Prefix.String() + " of " + a.Dev + within(a.NetNS))
+}
 
 func routeID(r *Route) ID {
 	if r.Guard() {
-		return ID(fmt.Sprintf("guard route %s", r.Dst))
+		return ID(fmt.Sprintf("guard route %s", r.Dst) + within(r.NetNS))
 	}
-	return ID(fmt.Sprintf("route %s metric %d", r.Dst, r.Metric))
+	return ID(fmt.Sprintf("route %s metric %d", r.Dst, r.Metric) + within(r.NetNS))
 }
+
+func (s *Settings) id() ID {
+	if s.Device == "" {
+		return "default policy"
+	}
+	return ID(settingsOf + s.Device)
+}
+
+// settingsOf begins the names of devices' settings.
+const settingsOf = "settings of "
 
 func saID(sa *netlinkx.SA) ID { return SAObject(sa.ID()) }
 

@@ -33,23 +33,32 @@ type Step struct {
 
 	Interface *Interface // addresses and state are steps of their own
 	Up        bool       // the step sets the interface up
+	policies  bool       // the step sets its NoXFRM; setting it up does that too
 	Address   *Address
 	SA        *netlinkx.SA
 	Policy    *netlinkx.Policy
 	Route     *Route
+	Settings  *Settings // those that the step sets
 
 	WasInterface *Interface
 	WasSA        *netlinkx.SA
 	WasPolicy    *netlinkx.Policy
 	WasRoute     *Route
+	WasSettings  *Settings // the same values before
 
-	at stage
+	// Placement is where the SA shall be, nil in software.
+	Placement *Placement
+
+	// remember is what the ledger shall hold of Settings: the values that come
+	// back later.
+	remember string
+	at       stage
 }
 
 // Address is an address of an interface.
 type Address struct {
-	Dev    string
-	Prefix netip.Prefix
+	NetNS, Dev string
+	Prefix     netip.Prefix
 }
 
 // String returns one line without keys: what a plan prints.
@@ -88,4 +97,7 @@ type Result struct {
 	// Left are objects of ours that are not wanted and stay because pruning was
 	// not asked for.
 	Left []ID
+	// Notes say in a line each what is worth knowing about the wanted state and
+	// needs no step: SAs that no device carries though one should.
+	Notes []string
 }

@@ -49,7 +49,10 @@ func (r *run) takeBack(ctx context.Context, s *Step) error {
 	case s.Up && s.WasInterface == nil:
 		return nil // the interface goes anyway
 	case s.Up:
-		_, err := r.s.cfg.Links.Change(ctx, s.Interface.Name, &ifaces.Change{Up: netlinkx.Some(false)})
+		p, err := r.s.place(s.Interface.NetNS)
+		if err == nil {
+			_, err = p.links.Change(ctx, s.Interface.Name, &ifaces.Change{Up: netlinkx.Some(false)})
+		}
 		return err
 	case s.SA != nil && s.Verb != Change:
 		return r.takeBackSA(ctx, s)
@@ -66,6 +69,8 @@ func (r *run) takeBack(ctx context.Context, s *Step) error {
 		back.SA = restoredSA(s)
 	case s.Policy != nil:
 		back.Policy = s.WasPolicy
+	case s.Settings != nil:
+		back.Settings = s.WasSettings
 	case s.Interface != nil:
 		back.Interface, back.WasInterface = s.WasInterface, s.Interface
 	default:
