@@ -20,6 +20,7 @@ func TestHideKeys(t *testing.T) {
 		"aes-cbc-256-sha256-and-chacha20-poly1305":                           "",
 		"open /home/Jane/Documents/IPsec/branch-office-2/Key4East.yaml: no":  "",
 		"/run/xfrmctl/esp-4026531840.sock, Headquarters-Frankfurt-to-MUC-03": "",
+		"no engine is running at /tmp/TestNoCoreFiles3268869614/001/sock":    "",
 		"SA esp spi 0x3bf2c9a1 to 2001:db8:ffff:ffff:ffff:ffff:ffff:ffff":    "",
 		"key xYTgvrIQyVLD92DxJivMdn9Yo0o= is":                                "key <hidden> is",
 	} {

@@ -29,6 +29,7 @@ func longRuns() map[string][]longRun {
 		"interop":      {one("interop", "native uml", "XFRMCTL_INTEROP=1", "XFRMCTL_REKEYS="+fromEnv("XFRMCTL_REKEYS", "1000"))},
 		"hostile":      {one("hostile", "native", "XFRMCTL_HOSTILE="+fromEnv("XFRMCTL_HOSTILE", "10000000"))},
 		"crash":        {one("crash", "native", "XFRMCTL_CRASHES="+fromEnv("XFRMCTL_CRASHES", "1000"))},
+		"canaries":     {one("keys", "native uml", "XFRMCTL_CANARIES="+fromEnv("XFRMCTL_CANARIES", "1000"))},
 		"scale":        {one("scale", "native", "XFRMCTL_SCALE=1")},
 	}
 }
