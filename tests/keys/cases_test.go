@@ -57,15 +57,20 @@ func cases() map[string][]string {
 		"offload": {"offload check " + add + aead + " on lo", "-j offload check " + add + aead, "offload check {batch}", "-j offload check {batch}", "offload check {hexfile}", "offload check -",
 			add + aead + " offload auto", "--dry-run -v " + add + aead + " offload prefer", "offload explain dst 10.0.0.2 proto esp spi 0x102", "-j offload verify dst 10.0.0.2 proto esp spi 0x102 for 0",
 			"state deleteall", add + aead + " offload require", "offload drain lo save {out}", "offload restore {batch}", "offload restore {hexfile}", "offload selftest lo to {gcm} netns x"},
-		"check":      {"check {gcm}", "-j check {gcm}"},
-		"gro":        {"gro restore {batch}", "gro restore {hexfile}", "gro explain dst 10.0.0.2 proto esp spi {gcm}", "gro set lo rx-gro {gcm}"},
-		"esp":        {"esp --{hex}", "esp {gcm}", "esp --queues {gcm}", "esp status {gcm}", "esp stats", "-j esp stats", "esp status", "-j esp status", "esp --socket {gcm} status"},
-		"demo":       {"demo {gcm}", "demo --engine {gcm}", "demo --offload {gcm}"},
-		"plan":       documentCases("plan"),
-		"diff":       documentCases("diff"),
-		"verify":     documentCases("verify"),
-		"apply":      append(documentCases("apply"), "apply {doc} --as east --state-dir {state} --every {gcm}", "-v apply {doc} --as east --state-dir {state} --prune", "-j apply {doc} --as east --state-dir {state}", "-s -j state list"),
-		"delete":     append(documentCases("delete"), "apply {doc} --as east --state-dir {state}", "-v delete {doc} --as east --state-dir {state}"),
+		"check":  {"check {gcm}", "-j check {gcm}"},
+		"gro":    {"gro restore {batch}", "gro restore {hexfile}", "gro explain dst 10.0.0.2 proto esp spi {gcm}", "gro set lo rx-gro {gcm}"},
+		"esp":    {"esp --{hex}", "esp {gcm}", "esp --queues {gcm}", "esp status {gcm}", "esp stats", "-j esp stats", "esp status", "-j esp status", "esp --socket {gcm} status"},
+		"demo":   {"demo {gcm}", "demo --engine {gcm}", "demo --offload {gcm}"},
+		"plan":   documentCases("plan"),
+		"diff":   documentCases("diff"),
+		"verify": documentCases("verify"),
+		"apply":  append(documentCases("apply"), "apply {doc} --as east --state-dir {state} --every {gcm}", "-v apply {doc} --as east --state-dir {state} --prune", "-j apply {doc} --as east --state-dir {state}", "-s -j state list"),
+		"delete": append(documentCases("delete"), "apply {doc} --as east --state-dir {state}", "-v delete {doc} --as east --state-dir {state}"),
+		"export": {"apply {doc} --as east --state-dir {state}", "export", "-j export", "-v export --as {gcm}", "export --root {base64}", "export --root file:{gcm}", "export --owner {gcm}", "export --name 192.0.2.2={gcm}",
+			"export --with-keys-to {hexfile}", "-v export --with-keys-to {keyfile}", "delete {doc} --as east --state-dir {state}", "state add" + id + "0x100" + aead, "export", "-j export", "state deleteall"},
+		"networkd":   append(documentCases("networkd"), "networkd {doc} --as east", "networkd {derived} --as east --boot-id west={gcm}"),
+		"schema":     {"schema {gcm}", "schema"},
+		"vti":        {"vti audit {gcm}", "vti convert {hexfile}", "vti list {gcm}", "-j vti audit", "-v vti list", "--dry-run -v vti convert"},
 		"link-mtu":   {"link-mtu {gcm}", "link-mtu 1500 cipher {gcm}", "link-mtu 1500 {gcm} {gcm}"},
 		"completion": {"completion {gcm}"},
 		"man":        {"man {gcm}"},
@@ -148,7 +153,7 @@ func words(t *testing.T, k *canary, dir string) *strings.Replacer {
 	h := hex.EncodeToString(k[:])
 	out := []string{
 		"{gcm}", "0x" + h[:40], "{hex}", h[:40], "{HEX}", strings.ToUpper(h[:40]), "{base64}", base64.StdEncoding.EncodeToString(k[:20]),
-		"{cbc}", "0x" + h[:32], "{sha256}", "0x" + h[:64], "{state}", filepath.Join(dir, "state"), "{out}", filepath.Join(dir, "out"), "{nofile}", filepath.Join(dir, "nofile"),
+		"{cbc}", "0x" + h[:32], "{sha256}", "0x" + h[:64], "{state}", filepath.Join(dir, "state"), "{out}", filepath.Join(dir, "out"), "{nofile}", filepath.Join(dir, "nofile"), "{keyfile}", filepath.Join(dir, "keyfile"),
 	}
 	write := func(name, text string) {
 		path := filepath.Join(dir, name)

@@ -56,7 +56,7 @@ var mayImport = map[string][]string{
 	"cmd/xfrmctl/apply":      {"cmd/xfrmctl/ipxfrm", "ifaces", "netlinkx", "provision", "provision/document", "provision/keys", "provision/rotate", "provision/watch"},
 	"provision/networkd":     {"netlinkx", "provision"},
 	"provision/export":       {"netlinkx", "provision", "provision/document", "provision/keys"},
-	"cmd/xfrmctl/documents":  {"cmd/xfrmctl/ipxfrm", "ifaces", "netlinkx", "provision", "provision/document", "provision/export", "provision/networkd"},
+	"cmd/xfrmctl/documents":  {"cmd/xfrmctl/ipxfrm", "ifaces", "netlinkx", "provision", "provision/document", "provision/export", "provision/keys", "provision/networkd"},
 	"provision/watch":        {"ifaces/rtnl", "netlinkx", "provision"},
 	"cmd/xfrmctl/ipxfrm":     {"netlinkx"},
 	"cmd/xfrmctl/demo":       {"ifaces", "netlinkx", "offload/userspace/nlsock"},

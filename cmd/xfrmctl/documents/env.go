@@ -67,11 +67,20 @@ func parse(verb string, options []option, args []string) (rest []string, err err
 		if i++; i == len(args) {
 			return nil, wordError("%s needs %s", o.name, o.arg)
 		}
-		if err := o.set(args[i]); err != nil {
+		if err := o.take(args[i]); err != nil {
 			return nil, err
 		}
 	}
 	return rest, nil
+}
+
+// take sets an option. What it is given is printed, so a key is refused that
+// came into the place of a name.
+func (o *option) take(v string) error {
+	if o.arg != "FILE" && o.arg != "DIR" && netlinkx.HideKeys(v) != v {
+		return wordError("%s takes %s, and this looks like a key: it would be printed", o.name, o.arg)
+	}
+	return o.set(v)
 }
 
 func find(options []option, name string) *option {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/xfrmctl/xfrmctl/provision"
 	"github.com/xfrmctl/xfrmctl/provision/export"
+	"github.com/xfrmctl/xfrmctl/provision/keys"
 )
 
 // exportWords are the options of export.
@@ -30,7 +31,7 @@ func (w *exportWords) options() []option {
 		{"--as", "NODE", "what this machine is called in the document (here)", toString(&w.node)},
 		{"--name", "ADDRESS=NODE", "what the machine with that endpoint is called; may be given again", w.setName},
 		{"--owner", "NAME", "in whose name apply will make objects (exported)", toString(&w.owner)},
-		{"--root", "REFERENCE", "where new keys come from (file:/etc/xfrmctl/OWNER.root)", toString(&w.root)},
+		{"--root", "REFERENCE", "where new keys come from (file:/etc/xfrmctl/OWNER.root)", w.setRoot},
 		{"--with-keys-to", "FILE", "write the keys that may be used again to a new file, mode 0600", toString(&w.keyFile)},
 	}
 }
@@ -42,6 +43,14 @@ func (w *exportWords) setName(v string) error {
 		return wordError("--name takes ADDRESS=NODE, not %q", v)
 	}
 	w.names[addr] = name
+	return nil
+}
+
+func (w *exportWords) setRoot(v string) error {
+	w.root = v
+	if err := keys.Check(v); err != nil {
+		return wordError("--root: %v", err)
+	}
 	return nil
 }
 
