@@ -3,6 +3,7 @@ package document
 import (
 	"context"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -11,18 +12,26 @@ import (
 
 // TestDocs reads every example of the manual, for each of its nodes.
 func TestDocs(t *testing.T) {
-	b, err := os.ReadFile("../../docs/provisioning.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir := t.TempDir()
-	for name, n := range map[string]int{"office.root": 32, "branches.root": 32, "alpha-to-beta.key": 64, "beta-to-alpha.key": 64} {
-		if err := os.WriteFile(dir+"/"+name, []byte(strings.Repeat("k", n)), 0o600); err != nil {
+	var b []byte
+	for _, page := range []string{"provisioning.md", "examples.md"} {
+		text, err := os.ReadFile("../../docs/" + page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b = append(b, text...)
+	}
+	for _, m := range regexp.MustCompile(`(?:file:/etc/xfrmctl/|credential:)([a-z0-9-]+\.(?:root|key))`).FindAllStringSubmatch(string(b), -1) {
+		if err := os.WriteFile(dir+"/"+m[1], []byte(strings.Repeat("k", 64)), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	examples := strings.Split(strings.ReplaceAll(string(b), "file:/etc/xfrmctl/", "file:"+dir+"/"), "```yaml\n")[1:]
-	if len(examples) < 3 {
+	bundle := "ipsec0.west-to-east 0x" + strings.Repeat("11", 48) + "\nipsec0.east-to-west 0x" + strings.Repeat("22", 48) + "\n"
+	if err := os.WriteFile(dir+"/office.keys", []byte(bundle), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	examples := strings.Split(strings.ReplaceAll(string(b), ":/etc/xfrmctl/", ":"+dir+"/"), "```yaml\n")[1:]
+	if len(examples) < 6 {
 		t.Fatalf("%d examples", len(examples))
 	}
 	for _, text := range examples {

@@ -1,0 +1,127 @@
+package document
+
+import (
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/xfrmctl/xfrmctl/tests/sandbox"
+)
+
+// manual is a page of the documentation.
+func manual(t *testing.T, name string) string {
+	t.Helper()
+	b, err := os.ReadFile("../../docs/" + name)
+	if err != nil {
+		t.Skipf("needs the documentation beside the test: %v", err)
+	}
+	return string(b)
+}
+
+// block returns the first block of a language below a heading.
+func block(t *testing.T, text, heading, language string) string {
+	t.Helper()
+	_, text, found := strings.Cut(text, "\n## "+heading+"\n")
+	section, _, _ := strings.Cut(text, "\n## ")
+	_, inside, open := strings.Cut(section, "```"+language+"\n")
+	inside, _, closed := strings.Cut(inside, "```")
+	if !found || !open || !closed {
+		t.Fatalf("the manual has no %s below %q", language, heading)
+	}
+	return inside
+}
+
+// TestExamples applies each example at all its nodes, sends through each
+// tunnel, and looks at what it is an example of.
+func TestExamples(t *testing.T) {
+	for _, c := range []struct {
+		page, heading string
+		more          func(*testing.T, *site)
+	}{
+		{page: "provisioning.md", heading: "A worked example"},
+		{"examples.md", "Hub and spokes", spokesMeet},
+		{"examples.md", "Two equal-cost tunnels", bothLinesCarry},
+		{page: "examples.md", heading: "Two hosts"},
+		{page: "examples.md", heading: "Ten lines"},
+	} {
+		t.Run(strings.ReplaceAll(c.heading, " ", "-"), func(t *testing.T) {
+			bothEngines(t, func(t *testing.T, userspace bool) {
+				text := block(t, manual(t, c.page), c.heading, "yaml")
+				if userspace && strings.Contains(text, "mode: transport") {
+					t.Skip("needs the kernel: the userspace engine protects only what is routed to an interface")
+				}
+				s := build(t, text, userspace)
+				s.settle(t)
+				s.apply(t)
+				s.carry(t)
+				if c.more != nil {
+					c.more(t, s)
+				}
+			})
+		})
+	}
+}
+
+// carry sends through each tunnel, both ways.
+func (s *site) carry(t *testing.T) {
+	t.Helper()
+	for _, x := range s.doc.Tunnels {
+		a, b := x.Between[0].V, x.Between[1].V
+		if len(x.Traffic) == 0 {
+			if err := s.machines[a].ping(s.doc.Nodes[a].Endpoint.V, s.doc.Nodes[b].Endpoint.V); err != nil {
+				t.Error(err)
+			}
+		}
+		for _, traffic := range x.Traffic {
+			from, to := traffic.Prefix[a].V, traffic.Prefix[b].V
+			if !s.behind(a, from) || !s.behind(b, to) {
+				continue // it comes from further away
+			}
+			if err := s.machines[a].ping(host(from), host(to)); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	for _, m := range s.machines {
+		if m.used(t) == 0 {
+			t.Errorf("no SA of %s carried anything", m.name)
+		}
+	}
+}
+
+// spokesMeet: what one spoke sends to the other passes both tunnels.
+func spokesMeet(t *testing.T, s *site) {
+	s.machines["hub"].ns.MustRun(t, "sysctl", "-q", "net.ipv4.ip_forward=1")
+	if err := s.machines["north"].ping(netip.MustParseAddr("10.1.0.1"), netip.MustParseAddr("10.2.0.1")); err != nil {
+		t.Error(err)
+	}
+}
+
+// bothLinesCarry: flows are spread over both tunnels, and all take one when the
+// other is down.
+func bothLinesCarry(t *testing.T, s *site) {
+	east, west := s.machines["east"], s.machines["west"]
+	from := netip.MustParseAddr("10.1.0.1")
+	all := func() {
+		t.Helper()
+		for to := netip.MustParseAddr("10.2.0.2"); to.As4()[3] < 18; to = to.Next() {
+			_, _ = west.ns.Run(sandbox.IP(), "addr", "add", to.String()+"/32", "dev", "lo") // once
+			if err := east.ping(from, to); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	all()
+	if n := east.used(t); n != 2 {
+		t.Errorf("%d of 2 SAs carried packets to 16 addresses", n)
+	}
+	for _, m := range s.machines {
+		m.ns.MustRun(t, sandbox.IP(), "link", "set", "ipsec1", "down")
+	}
+	all()
+	for _, m := range s.machines {
+		m.do(t, "apply", s.boots(t)...)
+		m.do(t, "verify", s.boots(t)...)
+	}
+}
