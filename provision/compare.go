@@ -105,7 +105,15 @@ func encapDiffers(a, b *netlinkx.Encap) (ports, kind bool) {
 	if a == nil || b == nil {
 		return false, (a == nil) != (b == nil)
 	}
-	return a.SrcPort != b.SrcPort || a.DstPort != b.DstPort, a.Type != b.Type
+	return a.SrcPort != b.SrcPort || a.DstPort != b.DstPort || original(a) != original(b), a.Type != b.Type
+}
+
+// original is the address in front of a NAT; the kernel reports none as 0.0.0.0.
+func original(e *netlinkx.Encap) netip.Addr {
+	if e.OriginalAddr.IsUnspecified() {
+		return netip.Addr{}
+	}
+	return e.OriginalAddr
 }
 
 // suite is the algorithms of an SA without their keys.

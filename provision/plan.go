@@ -205,12 +205,18 @@ func (p *planner) check() {
 			p.refuse(saID(sa), "reqid is outside of the owner's range")
 		}
 		if words := unplanned(sa); words != nil {
-			p.refuse(saID(sa), strings.Join(words, ", ")+": not what this package looks after")
+			p.refuse(saID(sa), strings.Join(words, ", ")+": apply does not look after this; leave it out")
+		}
+		for _, reason := range saContradictions(sa) {
+			p.refuse(saID(sa), reason)
 		}
 	}
 	for _, pol := range p.w.Policies {
 		if pol.SecCtx != nil {
-			p.refuse(policyID(pol), "ctx: not what this package looks after")
+			p.refuse(policyID(pol), "ctx: apply does not look after this; leave it out")
+		}
+		for _, reason := range policyContradictions(pol) {
+			p.refuse(policyID(pol), reason)
 		}
 		for _, t := range pol.Templates {
 			if !p.owner.ReqID.Has(t.ReqID) {

@@ -31,6 +31,9 @@ func (p *planner) policies() {
 		if p.foreign(id) {
 			continue
 		}
+		if want.Index != 0 && want.Index != got.Index {
+			p.refuse(id, "index: a policy keeps its own as long as it is there; leave it out")
+		}
 		if words := policyDifferences(want, got); len(words) > 0 {
 			p.changePolicy(id, want, got, words)
 		}

@@ -69,7 +69,8 @@ func StartBinary(t testing.TB, binary string, ns *sandbox.NS, args ...string) *E
 	return e
 }
 
-func (e *Engine) socket() string { return filepath.Join(e.dir, "esp.sock") }
+// Socket is where the engine answers.
+func (e *Engine) Socket() string { return filepath.Join(e.dir, "esp.sock") }
 
 // StateDir is where the engine remembers which keys were used.
 func (e *Engine) StateDir() string { return filepath.Join(e.dir, "state") }
@@ -98,7 +99,7 @@ func (e *Engine) Restart(t testing.TB) {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	args := []string{"esp", "--socket", e.socket(), "--state-dir", e.StateDir()}
+	args := []string{"esp", "--socket", e.Socket(), "--state-dir", e.StateDir()}
 	e.cmd = exec.Command(e.Binary, append(args, e.args...)...)
 	e.cmd.Stdout, e.cmd.Stderr = log, log
 	e.cmd.Env = append(os.Environ(), "RUNTIME_DIRECTORY="+filepath.Join(e.dir, "run")) // nothing of it in /run
@@ -141,7 +142,7 @@ func (e *Engine) Command(words ...string) *exec.Cmd {
 
 func (e *Engine) command(args []string) *exec.Cmd {
 	cmd := exec.Command(e.Binary, args...)
-	cmd.Env = append(os.Environ(), "XFRMCTL_ESP_SOCKET="+e.socket())
+	cmd.Env = append(os.Environ(), "XFRMCTL_ESP_SOCKET="+e.Socket())
 	return cmd
 }
 

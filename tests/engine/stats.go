@@ -67,7 +67,7 @@ func (e *Engine) Stats(t testing.TB) *Stats {
 // the engine's socket, which is quicker than to start an xfrmctl.
 func (e *Engine) Received(t testing.TB) uint64 {
 	t.Helper()
-	doc, err := nlsock.Status(e.socket())
+	doc, err := nlsock.Status(e.Socket())
 	if err != nil {
 		t.Fatal(err)
 	}
