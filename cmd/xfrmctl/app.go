@@ -12,6 +12,7 @@ import (
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/documents"
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/gro"
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/ipxfrm"
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/keycmd"
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/nicoffload"
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/vticmd"
 )
@@ -71,6 +72,8 @@ func commands() []command {
 			complete: func([]string) []string { return []string{"bash", "zsh", "fish"} }, run: (*env).completion},
 		{name: "man", usage: "print the man page (roff)", run: (*env).man},
 		{name: "version", usage: "print the version", run: func(e *env, _ []string) error { return e.version(nil) }},
+		{name: "keys", args: "COMMAND ARGS", usage: "keys of documents: make them, replace them without loss", usageInMan: true,
+			complete: keycmd.Complete, help: keycmd.Usage, run: func(e *env, args []string) error { return applyError(keycmd.Run(e.applyEnv(), args)) }},
 		documentCommand("verify", "check that all is as a document says; exit code 1 when not"),
 		{name: "help", args: "[OBJECT]", usage: "print help", complete: func([]string) []string { return objectNames() }, run: (*env).help},
 		{name: "__complete", hidden: true, run: (*env).complete},

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/apply"
+	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/keycmd"
 	"github.com/xfrmctl/xfrmctl/ifaces"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/provision"
@@ -58,6 +59,7 @@ func applyError(err error) error {
 	var differ *apply.DifferError
 	var problems *document.ProblemsError
 	var refused *provision.RefusedError
+	var untaken *keycmd.UntakenError
 	switch {
 	case errors.As(err, &words):
 		return &exitError{code: exitArgument, msg: words.Msg, hint: words.Hint, err: err}
@@ -65,6 +67,8 @@ func applyError(err error) error {
 		return &exitError{code: exitCheck, msg: problems.Error(), hint: "nothing was changed", err: err}
 	case errors.As(err, &refused):
 		return &exitError{code: exitCheck, msg: err.Error(), hint: "nothing was changed", err: err}
+	case errors.As(err, &untaken):
+		return &exitError{code: exitCheck, msg: err.Error(), hint: keycmd.Hint(err), err: err}
 	case errors.As(err, &differ):
 		return &exitError{code: exitCheck, msg: differ.Error(), hint: "xfrmctl plan shows the steps, xfrmctl apply takes them", err: err}
 	}

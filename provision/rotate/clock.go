@@ -67,13 +67,14 @@ func (t *Tunnel) Due(clock *Clock, now time.Time) (s Step, f Facts, ok bool) {
 	case StepConfirm:
 		return s, f, !now.Before(t.At)
 	case StepDrain:
+		f.Quiet = t.Slack / 4
 		return s, f, !now.Before(t.At.Add(2 * t.Slack))
 	}
 	return s, f, true
 }
 
-// Wake returns when the next step may be due; ok is false when none will be.
-func (t *Tunnel) Wake(clock *Clock, now time.Time) (at time.Time, ok bool) {
+// wake returns when the next step may be due; ok is false when none will be.
+func (t *Tunnel) wake(clock *Clock, now time.Time) (at time.Time, ok bool) {
 	switch {
 	case t.Settled() && clock != nil:
 		return clock.Begins(max(t.Epoch, clock.Epoch(now)) + 1).Add(-2 * clock.Slack), true
@@ -82,5 +83,8 @@ func (t *Tunnel) Wake(clock *Clock, now time.Time) (at time.Time, ok bool) {
 	case t.NextStep() == StepConfirm:
 		return t.At, true
 	}
-	return t.At.Add(2 * t.Slack), true
+	if at = t.At.Add(2 * t.Slack); at.Before(now) { // waiting for silence
+		at = now.Add(t.Slack / 8)
+	}
+	return at, true
 }

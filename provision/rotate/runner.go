@@ -166,6 +166,30 @@ func (r *Runner) Apply(ctx context.Context, opts provision.Options) (*provision.
 	return all, err
 }
 
+// Wake returns when the next step by a clock may be due; ok is false when none
+// will be.
+func (r *Runner) Wake() (at time.Time, ok bool) {
+	now := r.cfg.Now()
+	for name, t := range r.tunnels {
+		if x, due := t.wake(clockOf(r.docs[name]), now); due && (!ok || x.Before(at)) {
+			at, ok = x, true
+		}
+	}
+	return at, ok
+}
+
+// Status returns how the keys of the node's tunnels stand, in the document's
+// order, without a step taken.
+func (r *Runner) Status(ctx context.Context) (all []Outcome) {
+	for _, name := range r.names {
+		t := r.tunnels[name]
+		o := Outcome{Tunnel: name, Step: t.NextStep(), Was: t, Is: t, Facts: Facts{Now: r.cfg.Now()}}
+		o.Err = r.look(ctx, name, &o.Facts)
+		all = append(all, o)
+	}
+	return all
+}
+
 // settle makes what all phases ask for. A rotation whose old SAs are gone has
 // ended.
 func (r *Runner) settle(ctx context.Context, opts provision.Options) (*provision.Result, error) {

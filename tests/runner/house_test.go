@@ -59,6 +59,7 @@ var mayImport = map[string][]string{
 	"cmd/xfrmctl/documents":  {"cmd/xfrmctl/ipxfrm", "ifaces", "netlinkx", "provision", "provision/document", "provision/export", "provision/keys", "provision/networkd"},
 	"provision/watch":        {"ifaces/rtnl", "netlinkx", "provision"},
 	"cmd/xfrmctl/ipxfrm":     {"netlinkx"},
+	"cmd/xfrmctl/keycmd":     {"cmd/xfrmctl/apply", "cmd/xfrmctl/ipxfrm", "provision", "provision/document", "provision/keys", "provision/rotate"},
 	"cmd/xfrmctl/demo":       {"ifaces", "netlinkx", "offload/userspace/nlsock"},
 	"cmd/xfrmctl/verbs":      {"cmd/xfrmctl/ipxfrm"},
 	"cmd/xfrmctl/vticmd":     {"cmd/xfrmctl/ipxfrm", "cmd/xfrmctl/verbs", "ifaces", "netlinkx", "provision/vti"},
@@ -66,7 +67,7 @@ var mayImport = map[string][]string{
 	"offload":                {"gsogro", "netlinkx"},
 	"offload/selftest":       {"netlinkx"},
 	"cmd/xfrmctl/nicoffload": {"cmd/xfrmctl/ipxfrm", "cmd/xfrmctl/verbs", "gsogro", "netlinkx", "offload", "offload/selftest"},
-	"cmd/xfrmctl": {"cmd/xfrmctl/apply", "cmd/xfrmctl/documents", "cmd/xfrmctl/nicoffload", "provision", "provision/document", "cmd/xfrmctl/gro", "cmd/xfrmctl/verbs", "cmd/xfrmctl/vticmd", "provision/vti", "gsogro", "cmd/xfrmctl/ipxfrm", "cmd/xfrmctl/demo", "ifaces", "netlinkx",
+	"cmd/xfrmctl": {"cmd/xfrmctl/apply", "cmd/xfrmctl/documents", "cmd/xfrmctl/keycmd", "cmd/xfrmctl/nicoffload", "provision", "provision/document", "cmd/xfrmctl/gro", "cmd/xfrmctl/verbs", "cmd/xfrmctl/vticmd", "provision/vti", "gsogro", "cmd/xfrmctl/ipxfrm", "cmd/xfrmctl/demo", "ifaces", "netlinkx",
 		"offload/userspace", "offload/userspace/journal", "offload/userspace/nlsock", "offload"},
 }
 

@@ -87,21 +87,12 @@ func options() []option {
 		{"--as", "NODE", "the node of the document that this machine is", "", func(w *words, v string) error { w.As = v; return nil }},
 		{"--prune", "", "also remove what is ours and not in the document any more", "plan apply diff verify", func(w *words, _ string) error { w.prune = true; return nil }},
 		{"--inbound", "", "new inbound SAs only: the first half of a change of keys, done at both ends", "plan apply", func(w *words, _ string) error { w.inbound = true; return nil }},
-		{"--boot-id", "NODE=ID", "boot identifier of another node, for derived keys", "", setBoot},
+		{"--boot-id", "NODE=ID", "boot identifier of another node, for derived keys", "", func(w *words, v string) error { return w.SetBoot(v) }},
 		{"--state-dir", "DIR", "where it is noted what is ours (" + StateDir + ")", "", func(w *words, v string) error { w.StateDir = v; return nil }},
 		{"--every", "SECONDS", "stay, and look that often whether the document or this machine has changed (with --watch: 300)", "apply", setEvery},
 		{"--watch", "", "stay, and apply again as soon as the document or this machine has changed", "apply", func(w *words, _ string) error { w.watch = true; return nil }},
 		{"--no-wait", "", "fail when another xfrmctl holds the lock, and say which", "apply delete", func(w *words, _ string) error { w.NoWait = true; return nil }},
 	}
-}
-
-func setBoot(w *words, v string) error {
-	node, id, ok := strings.Cut(v, "=")
-	if !ok || node == "" || id == "" {
-		return wordError("--boot-id takes NODE=ID, not %q", v)
-	}
-	w.Boots[node] = id
-	return nil
 }
 
 func setEvery(w *words, v string) error {

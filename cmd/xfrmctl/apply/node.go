@@ -24,6 +24,16 @@ type Node struct {
 	NoWait   bool              // for the lock
 }
 
+// SetBoot reads NODE=ID into Boots. Errors are *WordError.
+func (n *Node) SetBoot(v string) error {
+	node, id, ok := strings.Cut(v, "=")
+	if !ok || node == "" || id == "" {
+		return wordError("--boot-id takes NODE=ID, not %q", v)
+	}
+	n.Boots[node] = id
+	return nil
+}
+
 // Read reads the document.
 func (n *Node) Read(env *Env) (*document.Document, error) {
 	file, in := n.File, env.Stdin
