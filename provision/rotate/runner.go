@@ -29,11 +29,22 @@ type Config struct {
 	OnTaken func(Outcome)
 }
 
+// Session is what a Runner does things with: a *provision.Session.
+type Session interface {
+	ReadRotation() ([]byte, error)
+	WriteRotation([]byte) error
+	Plan(context.Context, *provision.State, provision.Options) (*provision.Result, error)
+	Apply(context.Context, *provision.State, provision.Options) (*provision.Result, error)
+	Packets(context.Context, netlinkx.SAID) (n uint64, there bool, err error)
+}
+
+var _ Session = (*provision.Session)(nil)
+
 // Runner brings a node to what its document and the rotations of its keys say.
 // It serves one goroutine.
 type Runner struct {
 	cfg     Config
-	session *provision.Session
+	session Session
 	owner   provision.Owner
 	docs    map[string]*document.Tunnel
 	names   []string // of the node's tunnels, in the document's order
@@ -74,7 +85,7 @@ func (r *Runner) Wanted() *provision.State { return r.wanted.State }
 
 // Use gives the Runner a session of its owner, borrowed. Another process may
 // have gone on with a rotation until the session had the lock.
-func (r *Runner) Use(ctx context.Context, s *provision.Session) error {
+func (r *Runner) Use(ctx context.Context, s Session) error {
 	r.session = s
 	raw, err := s.ReadRotation()
 	if err != nil || bytes.Equal(raw, r.raw) {

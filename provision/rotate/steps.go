@@ -120,16 +120,14 @@ func (r *Runner) take(ctx context.Context, wish map[string]*Facts) (all []Outcom
 // look finds out what the SAs of a tunnel have carried.
 func (r *Runner) look(ctx context.Context, name string, f *Facts) error {
 	t := r.tunnels[name]
+	old := t.Old
+	if t.Out() == t.Epoch {
+		old = named(sas(r.wanted, name, t.Epoch))
+	}
+	f.Old, f.OldGone = old, true
 	if t.Settled() {
 		return r.docs[name].Rotates()
 	}
-	old := t.Old
-	if t.Phase == Inbound || t.Phase == Confirmed {
-		for _, sa := range sas(r.wanted, name, t.Epoch) {
-			old = append(old, SA{sa.ID(), sa.Dir == netlinkx.DirIn})
-		}
-	}
-	f.Old, f.OldGone = old, true
 	for _, sa := range old {
 		if !sa.In {
 			continue
@@ -155,6 +153,14 @@ func (r *Runner) look(ctx context.Context, name string, f *Facts) error {
 	return nil
 }
 
+// named is SAs as a Tunnel keeps them.
+func named(sas []*netlinkx.SA) (all []SA) {
+	for _, sa := range sas {
+		all = append(all, SA{sa.ID(), sa.Dir == netlinkx.DirIn})
+	}
+	return all
+}
+
 // rehearse plans the rotations that are about to begin as far as their new
 // keys: a key or SPI that cannot be had is found before anything is noted. It
 // returns the SPIs that come.
@@ -162,9 +168,7 @@ func (r *Runner) rehearse(ctx context.Context, wish map[string]*Facts) (map[stri
 	trial, begins := map[string]Tunnel{}, false
 	for name, t := range r.tunnels {
 		if f := wish[name]; f != nil && t.Settled() && f.Target > t.Epoch && r.docs[name].Rotates() == nil {
-			for _, sa := range sas(r.wanted, name, t.Epoch) {
-				t.Old = append(t.Old, SA{sa.ID(), sa.Dir == netlinkx.DirIn})
-			}
+			t.Old = named(sas(r.wanted, name, t.Epoch))
 			t.Phase, t.Next, begins = Outbound, f.Target, true
 		}
 		trial[name] = t

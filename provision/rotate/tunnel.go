@@ -131,7 +131,7 @@ type Facts struct {
 	Slack  time.Duration
 	// Coming are the SPIs of the SAs that come, for StepInbound.
 	Coming []netlinkx.SPI
-	// Old are the SAs in force, for StepOutbound.
+	// Old are the SAs in force, for StepInbound and StepOutbound.
 	Old []SA
 	// NewIn is how many packets the new inbound SA has carried, OldIn the old
 	// one; OldGone: it is not there any more.
@@ -204,14 +204,20 @@ func (t Tunnel) begin(f *Facts) (Tunnel, error) {
 	if f.Target <= t.Epoch {
 		return t, &RefusedError{fmt.Sprintf("epoch %d does not come after epoch %d, which is in force", f.Target, t.Epoch)}
 	}
+	earlier := slices.Clone(t.SPIs)
+	for _, sa := range f.Old {
+		if !slices.Contains(earlier, sa.ID.SPI) {
+			earlier = append(earlier, sa.ID.SPI)
+		}
+	}
 	for _, spi := range f.Coming {
-		if slices.Contains(t.SPIs, spi) {
+		if slices.Contains(earlier, spi) {
 			return t, &RefusedError{fmt.Sprintf("spi %s of epoch %d is that of an earlier SA of this tunnel: the same key or SPI is given again; take new keys", spi, f.Target)}
 		}
 	}
 	t.Phase, t.Next, t.At, t.Slack, t.Basis, t.Drain = Inbound, f.Target, f.At, f.Slack, "", Drain{}
-	t.SPIs = append(slices.Clone(t.SPIs), f.Coming...)
-	t.SPIs = t.SPIs[max(0, len(t.SPIs)-keptSPIs):]
+	earlier = append(earlier, f.Coming...)
+	t.SPIs = earlier[max(0, len(earlier)-keptSPIs):]
 	return t, nil
 }
 

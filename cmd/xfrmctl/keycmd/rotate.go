@@ -29,8 +29,8 @@ func (e *UntakenError) Error() string {
 // Unwrap returns the error of the first tunnel.
 func (e *UntakenError) Unwrap() error { return e.Err }
 
-// poll is how often a step that has to wait is tried again.
-const poll = 100 * time.Millisecond
+// poll is how often a step that has to wait is tried again at most.
+const poll = 20 * time.Millisecond
 
 // rotate takes a step of each tunnel, and tries those again for a while that
 // have to wait. The lock is free meanwhile.
@@ -73,7 +73,7 @@ func (c *command) rotate() error {
 			return nil
 		}
 		req.Tunnels = waiting
-		if err := c.sleep(max(poll, 2*time.Since(begun))); err != nil {
+		if err := c.sleep(max(poll, c.words.quiet/2, time.Since(begun))); err != nil {
 			return err
 		}
 	}

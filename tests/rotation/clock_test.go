@@ -1,0 +1,91 @@
+package rotation
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// TestAt: both ends take all steps at the time that both were told.
+func TestAt(t *testing.T) {
+	bothEngines(t, derived, func(t *testing.T, ends [2]*end) {
+		underLoad(t, ends, 32, func() {
+			at := time.Now().Add(3 * time.Second).UTC().Truncate(time.Second)
+			var both sync.WaitGroup
+			for _, e := range ends {
+				both.Go(func() {
+					out, err := e.try(e.about("keys", "rotate", "--at", at.Format(time.RFC3339), "--slack", "400ms")...)
+					if err != nil || !strings.Contains(out, "by the clock") && !strings.Contains(out, "packets came on the new inbound SA") {
+						t.Errorf("%s: %v: %s", e.name, err, out)
+					}
+				})
+			}
+			both.Wait()
+		})
+		for _, e := range ends {
+			if s := e.status(t); !s.settledAt(2) {
+				t.Errorf("%s: %+v", e.name, s)
+			}
+		}
+	})
+}
+
+// TestClock: apply follows the document's clock, whenever it happens to run,
+// without a word between the ends.
+func TestClock(t *testing.T) {
+	bothEngines(t, derived, func(t *testing.T, ends [2]*end) {
+		for range 3 {
+			if slowest := byClock(t, ends); slowest < slack {
+				return
+			}
+		}
+		t.Skipf("an apply took longer than the slack of the clocks, %s; what such a machine loses says nothing", slack)
+	})
+}
+
+// An epoch of the clock under test.
+const every, slack = 2400 * time.Millisecond, 400 * time.Millisecond
+
+// byClock lets both ends follow a clock for a while, and returns how long an
+// apply took at most. Only when that was less than the slack the test is judged.
+func byClock(t *testing.T, ends [2]*end) (slowest time.Duration) {
+	t.Helper()
+	begin := time.Now().UTC().Add(-1000 * every)
+	ends[0].write(t, strings.Replace(derived, "}", fmt.Sprintf(", epoch: {start: %s, every: %s, slack: %s}}", begin.Format(time.RFC3339Nano), every, slack), 1))
+	for _, e := range ends {
+		e.verb(t, "apply") // the first epoch by the clock comes at once
+	}
+	first, w, l := ends[0].status(t).Epoch, watch(t, ends), start(t, ends, 8, patience)
+	var took [2]time.Duration
+	var both sync.WaitGroup
+	for i, e := range ends {
+		both.Go(func() {
+			last := time.Now()
+			for until := last.Add(every + 5*slack); time.Now().Before(until); time.Sleep(slack / 8) {
+				if out, err := e.try(e.about("apply")...); err != nil {
+					t.Errorf("%s: %v: %s", e.name, err, out)
+					return
+				}
+				took[i] = max(took[i], time.Since(last))
+				last = time.Now()
+			}
+		})
+	}
+	both.Wait()
+	_, _, err := l.end()
+	if slowest = max(took[0], took[1]); slowest >= slack {
+		return slowest
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	w.verdict(t)
+	for _, e := range ends {
+		if s := e.status(t); s.Epoch < first+1 {
+			t.Errorf("%s: %+v, after epoch %d", e.name, s, first)
+		}
+	}
+	return slowest
+}
