@@ -36,37 +36,37 @@ func (w *world) both(target uint64, step func(*site) error) {
 
 // TestCrashAtEachWrite kills each end once, at each write of a rotation.
 func TestCrashAtEachWrite(t *testing.T) {
-	const rotations = 1
-	go2 := func(w *world, at int, who int) (writes int) {
-		w.sites[who].writes, w.sites[who].crash = 0, at
-		killed := false
-		for target := range uint64(rotations) {
-			w.both(target+2, func(s *site) error {
-				err := s.step(target + 2)
-				if errors.Is(err, errCrash) {
-					killed, err = true, nil
-				}
-				return err
-			})
-		}
-		if killed != (at > 0) {
-			t.Errorf("write %d of end %d was not reached", at, who)
-		}
-		return w.sites[who].writes
-	}
 	for who := range 2 {
-		all := go2(newWorld(t, ""), 0, who)
+		all := crashAt(t, who, 0)
 		if all < 5+4+1 { // phases on disk, SAs
 			t.Fatalf("only %d writes", all)
 		}
 		for at := 1; at <= all; at++ {
-			w := newWorld(t, "")
-			go2(w, at, who)
-			if w.lost > 0 {
-				t.Errorf("killed at write %d of end %d: %d packets lost", at, who, w.lost)
-			}
+			crashAt(t, who, at)
 		}
 	}
+}
+
+// crashAt replaces the keys once, while one end is killed at a write; 0 never.
+// It returns how many writes that end made.
+func crashAt(t *testing.T, who, at int) int {
+	t.Helper()
+	w, killed := newWorld(t, ""), false
+	w.sites[who].writes, w.sites[who].crash = 0, at
+	w.both(2, func(s *site) error {
+		err := s.step(2)
+		if errors.Is(err, errCrash) {
+			killed, err = true, nil
+		}
+		return err
+	})
+	if killed != (at > 0) {
+		t.Errorf("write %d of end %d was not reached", at, who)
+	}
+	if w.lost > 0 {
+		t.Errorf("killed at write %d of end %d: %d packets lost", at, who, w.lost)
+	}
+	return w.sites[who].writes
 }
 
 // TestAnyOrder lets both ends run in any order and be killed at any write.

@@ -195,7 +195,9 @@ func TestClock(t *testing.T) {
 func TestDue(t *testing.T) {
 	c := &Clock{Start: noon, Every: time.Hour, Slack: time.Minute}
 	at := c.Begins(11)
-	on := func(p Phase) Tunnel { return Tunnel{Epoch: 10, Next: 11, Phase: p, Clock: true, At: at, Slack: time.Minute} }
+	on := func(p Phase) Tunnel {
+		return Tunnel{Epoch: 10, Next: 11, Phase: p, Clock: true, At: at, Slack: time.Minute}
+	}
 	for name, x := range map[string]struct {
 		t    Tunnel
 		from time.Duration // since at: due from here on, and woken then
