@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,6 +28,7 @@ type store struct {
 	dir, name, boot string
 	secret          []byte
 	objects         map[ID]string
+	dirs            map[ID]netlinkx.Dir // of SAs whose kernel has none
 	spent           map[string]keyState
 	readOnly        bool
 }
@@ -48,12 +50,14 @@ type savedObjects struct {
 	Version int           `json:"version"`
 	Boot    string        `json:"boot"`
 	Objects map[ID]string `json:"objects"`
+	// Directions are those of SAs on a kernel that has none: 1 in, 2 out.
+	Directions map[ID]netlinkx.Dir `json:"directions,omitempty"`
 }
 
 // openStore reads the directory. When it shall only be read and is not there,
 // nothing is ours.
 func openStore(dir, name, boot string, readOnly bool) (*store, error) {
-	s := &store{dir: dir, name: name, boot: boot, objects: map[ID]string{}, spent: map[string]keyState{}, readOnly: readOnly}
+	s := &store{dir: dir, name: name, boot: boot, objects: map[ID]string{}, dirs: map[ID]netlinkx.Dir{}, spent: map[string]keyState{}, readOnly: readOnly}
 	if err := s.readSecret(); err != nil {
 		return nil, err
 	}
@@ -102,13 +106,14 @@ func (s *store) readObjects() error {
 	}
 	if saved.Boot == s.boot && saved.Objects != nil {
 		s.objects = saved.Objects
+		maps.Copy(s.dirs, saved.Directions)
 	}
 	return nil
 }
 
 // save replaces the ledger file; when it returns, the new one is on disk.
 func (s *store) save() error {
-	b, err := json.Marshal(savedObjects{Version: 1, Boot: s.boot, Objects: s.objects})
+	b, err := json.Marshal(savedObjects{Version: 1, Boot: s.boot, Objects: s.objects, Directions: s.dirs})
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,7 @@ func (s *Session) observe(ctx context.Context, wanted *State) (*State, error) {
 	}
 	for _, sa := range out.SAs {
 		dropKeys(sa)
+		s.direct(sa)
 	}
 	if out.Policies, err = s.policies(ctx); err != nil {
 		return nil, err

@@ -106,9 +106,9 @@ func (s *Session) request(st *Step) netlinkx.Request {
 		id := st.SA.ID()
 		return netlinkx.DeleteSA(&id)
 	case st.SA != nil && st.Verb == Change:
-		return netlinkx.UpdateSA(st.SA)
+		return netlinkx.UpdateSA(s.sendable(st.SA))
 	case st.SA != nil:
-		return netlinkx.AddSA(st.SA)
+		return netlinkx.AddSA(s.sendable(st.SA))
 	case st.Verb == Delete:
 		id := st.Policy.ID()
 		return netlinkx.DeletePolicy(&id)

@@ -42,6 +42,9 @@ type Config struct {
 	// OnRead is called before everything is read: what others change from then
 	// on may be missed. It may be nil.
 	OnRead func(wanted *State)
+	// OnRemark is called with what is worth knowing about the engine. It may be
+	// nil.
+	OnRemark func(text string)
 	// OnPlan is called with what is going to be done, before it is. It may be
 	// nil.
 	OnPlan func(*Result)
@@ -65,6 +68,8 @@ type Session struct {
 	store  *store
 	places map[string]*place // by name; "" is the session's own namespace
 	gro    *gsogro.Conn      // nil: not needed yet
+	// undirected: the engine has no direction of SAs. It is known when probed.
+	undirected, probed bool
 }
 
 // errReadOnly is the answer to writes in a session that only reads.
@@ -199,6 +204,9 @@ func (s *Session) apply(ctx context.Context, wanted *State, opts Options) (res *
 	if len(res.Steps) == 0 {
 		return res, false, s.settle(observed, wanted)
 	}
+	if err := s.probeDirection(ctx); err != nil {
+		return nil, false, err
+	}
 	if s.cfg.OnPlan != nil {
 		s.cfg.OnPlan(res)
 	}
@@ -238,6 +246,9 @@ func (s *Session) intend(steps []*Step) (fresh []ID, err error) {
 			fp = s.store.fingerprint(st.SA)
 			if CounterMode(st.SA) {
 				keys = append(keys, use(fp, st.SA.Dir))
+			}
+			if s.undirected {
+				s.store.dirs[st.ID] = st.SA.Dir
 			}
 		}
 		for _, id := range append(stagingIDs(st), st.ID) {
@@ -313,6 +324,7 @@ func (s *Session) settle(observed, wanted *State) error {
 	for id := range s.store.objects {
 		if there.ifaces[id] == nil && there.sas[id] == nil && there.policies[id] == nil && there.routes[id] == nil && !present[id] {
 			delete(s.store.objects, id)
+			delete(s.store.dirs, id)
 			changed = true
 		}
 	}

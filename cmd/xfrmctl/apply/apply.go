@@ -244,6 +244,9 @@ func (c *command) run(links *ifaces.Conn) error {
 
 func (c *command) open(links *ifaces.Conn, owner provision.Owner) (*provision.Session, error) {
 	cfg := &provision.Config{Owner: owner, ReadOnly: !c.writes(), OnStep: c.onStep, OnPlan: func(res *provision.Result) { c.progress.begin(len(res.Steps)) }}
+	if c.env.Verbose {
+		cfg.OnRemark = func(text string) { c.say("%s", text) }
+	}
 	if c.onRead != nil {
 		cfg.OnRead = func(wanted *provision.State) { c.onRead(owner, wanted) }
 	}

@@ -132,7 +132,7 @@ func (s *stayer) round(links *ifaces.Conn) {
 		text = err.Error()
 	}
 	if text != "" && text != s.said {
-		s.say("%s", text)
+		s.c.say("%s", text)
 	}
 	s.said = text
 }
@@ -146,14 +146,15 @@ func (s *stayer) holdBack(change watch.Change) time.Duration {
 	}
 	hold, about := s.quarrel.wrote(s.c.count.written, time.Now())
 	if about != "" {
-		s.say("%s is changed again and again by another process; it is put right now and then, at most once in %v", about, maxHold)
+		s.c.say("%s is changed again and again by another process; it is put right now and then, at most once in %v", about, maxHold)
 	}
 	return hold
 }
 
-func (s *stayer) say(format string, args ...any) {
-	_ = s.c.env.Flush() // what cannot be written shows in the end
-	fmt.Fprintf(s.c.env.Stderr, "xfrmctl: "+format+"\n", args...)
+// say tells people, behind what was told before.
+func (c *command) say(format string, args ...any) {
+	_ = c.env.Flush() // what cannot be written shows in the end
+	fmt.Fprintf(c.env.Stderr, "xfrmctl: "+format+"\n", args...)
 }
 
 // status is a line for systemctl status.
