@@ -177,8 +177,8 @@ func (r *Runner) Apply(ctx context.Context, opts provision.Options) (*provision.
 	return all, err
 }
 
-// Wake returns when the next step by a clock may be due; ok is false when none
-// will be.
+// Wake returns when the next step by a clock may be due; ok is false, and the
+// time zero, when none will be.
 func (r *Runner) Wake() (at time.Time, ok bool) {
 	now := r.cfg.Now()
 	for name, t := range r.tunnels {

@@ -10,6 +10,7 @@ import (
 
 // TestAt: both ends take all steps at the time that both were told.
 func TestAt(t *testing.T) {
+	notUnderEmulation(t)
 	bothEngines(t, derived, func(t *testing.T, ends [2]*end) {
 		underLoad(t, ends, 32, func() {
 			at := time.Now().Add(3 * time.Second).UTC().Truncate(time.Second)
@@ -35,8 +36,9 @@ func TestAt(t *testing.T) {
 // TestClock: apply follows the document's clock, whenever it happens to run,
 // without a word between the ends.
 func TestClock(t *testing.T) {
+	notUnderEmulation(t)
 	bothEngines(t, derived, func(t *testing.T, ends [2]*end) {
-		for range 3 {
+		for range 2 {
 			if slowest := byClock(t, ends); slowest < slack {
 				return
 			}

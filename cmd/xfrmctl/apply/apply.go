@@ -222,12 +222,14 @@ type command struct {
 	// onRead is Config.OnRead, for an owner.
 	onRead   func(provision.Owner, *provision.State)
 	progress *progress // nil without a terminal
+	wake     time.Time // when the clock asks for the next step of a change of keys; zero: never
 }
 
 func (c *command) run(links *ifaces.Conn) error {
 	if c.verb == "delete" { // keys may be gone by now
 		return c.delete(links)
 	}
+	c.wake = time.Time{}
 	r, err := c.words.Runner(c.env, &rotate.Config{OnTaken: c.onTaken})
 	if err != nil {
 		return err
@@ -238,6 +240,7 @@ func (c *command) run(links *ifaces.Conn) error {
 	}
 	if err = r.Use(c.env.Ctx, s); err == nil {
 		err = c.with(r)
+		c.wake, _ = r.Wake()
 	}
 	return errors.Join(err, s.Close())
 }

@@ -108,12 +108,12 @@ func (s *stayer) wait(hold time.Duration) (watch.Change, error) {
 	var change watch.Change
 	var err error
 	if s.watcher != nil {
-		change, err = s.watcher.Wait(ctx, s.every, hold)
+		change, err = s.watcher.Wait(ctx, s.next(), hold)
 	} else {
 		select {
 		case <-ctx.Done():
 			err = ctx.Err()
-		case <-time.After(s.every):
+		case <-time.After(s.next()):
 		}
 	}
 	if hup := ctx.Err() != nil && s.c.env.Ctx.Err() == nil; hup {
@@ -122,6 +122,19 @@ func (s *stayer) wait(hold time.Duration) (watch.Change, error) {
 	cancel()
 	<-told
 	return change, err
+}
+
+// next is how long a round is waited for when nothing happens: until the clock
+// asks for a step of a change of keys, if that is sooner than the next look.
+func (s *stayer) next() time.Duration {
+	if s.c.wake.IsZero() {
+		return s.every
+	}
+	least := 10 * time.Millisecond
+	if s.said != "" { // a step that fails is due all the time
+		least = time.Second
+	}
+	return min(s.every, max(least, time.Until(s.c.wake)))
 }
 
 // round applies once more.
