@@ -39,10 +39,13 @@ type site struct {
 	dir      string
 }
 
-// bothEngines runs a test on the kernel and on the userspace engine.
+// bothEngines runs a test on the kernel and on the userspace engine; in an
+// emulated kernel, where everything is slow, on that kernel alone.
 func bothEngines(t *testing.T, test func(t *testing.T, userspace bool)) {
 	t.Run("kernel", func(t *testing.T) { test(t, false) })
-	t.Run("userspace", func(t *testing.T) { test(t, true) })
+	if !testing.Short() {
+		t.Run("userspace", func(t *testing.T) { test(t, true) })
+	}
 }
 
 // secrets finds the files that a document refers to.
