@@ -88,8 +88,11 @@ func (w *writer) introduce(keys bool) {
 		w.head = append(w.head, "Keys are in "+w.o.KeyFile+".")
 	}
 	if fresh > 0 {
-		path, _ := strings.CutPrefix(w.o.Root, "file:")
-		w.head = append(w.head, fmt.Sprintf("New keys: %d, from a secret that both ends have: umask 077; head -c 32 /dev/urandom > %s", fresh, path))
+		from := w.o.Root
+		if path, ok := strings.CutPrefix(w.o.Root, "file:"); ok {
+			from = "a secret that both ends have: umask 077; head -c 32 /dev/urandom > " + path
+		}
+		w.head = append(w.head, fmt.Sprintf("New keys: %d, from %s", fresh, from))
 	}
 	if counters > 0 && w.o.KeyFile != "" {
 		w.head = append(w.head, fmt.Sprintf("Old keys that must not come again: %d; with a new counter they would repeat IVs (RFC 8221 section 5).", counters))
