@@ -14,9 +14,14 @@ import (
 
 // check finds what is wrong with a document as a whole.
 func (d *Document) check(top *yaml.Node) {
+	const form = "owner: {name: NAME, reqid: A-B, if_id: A-B}, with ranges that nobody else uses here"
 	switch {
+	case d.Owner.at == nil:
+		d.r.missing(top, "the document has no owner: %s", form)
 	case !d.Owner.Name.Set || !d.Owner.ReqID.Set || !d.Owner.IfID.Set:
-		d.r.fail(top, "the document has no owner: owner: {name: NAME, reqid: A-B, if_id: A-B}, with ranges that nobody else uses here")
+		if d.Owner.at.Kind == yaml.MappingNode {
+			d.r.missing(d.Owner.at, "the owner is not complete: %s", form)
+		}
 	case d.Owner.ReqID.V.Len() < uint64(len(d.Tunnels)):
 		d.r.fail(d.Owner.ReqID.at, "the range has fewer reqids than there are tunnels")
 	case d.Owner.IfID.V.Len() < uint64(len(d.Tunnels)):
@@ -39,7 +44,9 @@ type checker struct {
 
 func (c *checker) tunnel(t *Tunnel) {
 	if !t.Name.Set {
-		c.r.fail(t.at, "the tunnel has no name")
+		if t.at.Kind == yaml.MappingNode {
+			c.r.missing(t.at, "the tunnel has no name")
+		}
 		return
 	}
 	if c.names[t.Name.V] {
@@ -65,7 +72,7 @@ func (t *Tunnel) tunnelMode() bool { return t.Mode.V != "transport" }
 func (c *checker) between(t *Tunnel) bool {
 	a, b := t.Between[0], t.Between[1]
 	if !a.Set || !b.Set {
-		c.r.fail(t.at, "tunnel %s does not say which two nodes it is between", t.Name.V)
+		c.r.missing(t.at, "tunnel %s does not say which two nodes it is between", t.Name.V)
 		return false
 	}
 	for _, end := range t.Between {
@@ -80,7 +87,10 @@ func (c *checker) between(t *Tunnel) bool {
 	}
 	c.ends(t)
 	x, y := c.at(t, a.V).Endpoint, c.at(t, b.V).Endpoint
-	if x.Set && y.Set && x.V.Is4() != y.V.Is4() {
+	switch {
+	case x.Set && x.V == y.V:
+		c.r.fail(b.at, "both ends have the endpoint %s", y.V)
+	case x.Set && y.Set && x.V.Is4() != y.V.Is4():
 		c.r.fail(b.at, "endpoint %s of %s is of another family than %s of %s", y.V, b.V, x.V, a.V)
 	}
 	return x.Set && y.Set
@@ -141,6 +151,9 @@ func (c *checker) shared(t *Tunnel) {
 	if t.Interface.Set {
 		for _, end := range t.Between {
 			take(t.Interface.at, end.V, "interface "+t.Interface.V)
+			if t.Interface.V == c.at(t, end.V).Underlay.V {
+				c.r.fail(t.Interface.at, "interface %s cannot be its own underlay", t.Interface.V)
+			}
 		}
 	}
 	for dir, spi := range t.SPI {
@@ -173,12 +186,12 @@ func (c *checker) keysOf(t *Tunnel) {
 	}
 	switch {
 	case k.at == nil:
-		c.r.fail(t.at, "tunnel %s has no keys", t.Name.V)
-	case k.Derive.Set && len(k.Static) > 0:
+		c.r.missing(t.at, "tunnel %s has no keys", t.Name.V)
+	case k.Derive.at != nil && len(k.Static) > 0:
 		c.r.fail(k.at, "keys are derived or given, not both")
-	case k.Derive.Set:
+	case k.Derive.at != nil || k.at.Kind != yaml.MappingNode:
 	case len(k.Static) != 2:
-		c.r.fail(k.at, "keys go one way: a tunnel needs derive, or a key for each of %s", t.directions())
+		c.r.missing(k.at, "keys go one way: a tunnel needs derive, or a key for each of %s", t.directions())
 	case t.suite().AEAD != "":
 		c.r.fail(k.at, "static keys are not for %s: after a restart its counter begins anew, and a (key, IV) pair that comes again breaks it (RFC 8221 section 5); use derive, or a cipher like aes-cbc-256-sha256", t.suite().Name)
 	case k.Clock():
@@ -196,7 +209,7 @@ func (t *Tunnel) suite() *Suite { return suiteOf(t.Cipher.V) }
 
 func (c *checker) trafficOf(t *Tunnel) {
 	if len(t.Traffic) == 0 && t.tunnelMode() {
-		c.r.fail(t.at, "tunnel %s has no traffic", t.Name.V)
+		c.r.missing(t.at, "tunnel %s has no traffic", t.Name.V)
 	}
 	for _, x := range t.Traffic {
 		for who, v := range x.Prefix {
@@ -216,8 +229,26 @@ func (c *checker) trafficOf(t *Tunnel) {
 			c.r.fail(b.at, "%s matches nothing that comes from %s: another family", b.V, a.V)
 		}
 		c.pair(t, a, b)
+		c.policy(t, x, a.V, b.V)
 		c.route(t, t.Between[0].V, b)
 		c.route(t, t.Between[1].V, a)
+	}
+}
+
+// policy refuses traffic that has a policy already: of one tunnel, or of two that
+// share the machine's policies because they have no interface.
+func (c *checker) policy(t *Tunnel, x Traffic, a, b netip.Prefix) {
+	scope := t.Name.V
+	if !t.Interface.Set {
+		scope = ""
+	}
+	for node, prefixes := range map[string][2]netip.Prefix{t.Between[0].V: {a, b}, t.Between[1].V: {b, a}} {
+		key := fmt.Sprintf("policy %q %s %s %v %v", scope, node, prefixes, t.Mark.In.V, t.Mark.Out.V)
+		if other, taken := c.places[key]; taken {
+			c.r.fail(x.at, "traffic between %s and %s belongs to tunnel %s already", a, b, other)
+			return
+		}
+		c.places[key] = t.Name.V
 	}
 }
 
@@ -243,6 +274,8 @@ func (c *checker) pair(t *Tunnel, a, b Value[netip.Prefix]) {
 			c.r.fail(v.at, "transport mode carries the traffic of %s itself: %s", node.Name, node.Endpoint.V)
 		case !t.Forward.V && !v.V.IsSingleIP():
 			c.r.fail(v.at, "forward policy is missing: %s is a network behind %s, and what arrives for it is forwarded", v.V, node.Name)
+		case a.V == b.V && t.Interface.Set && t.routed() && k == 1:
+			c.r.fail(v.at, "%s is behind both ends: the route to it would lead both into the tunnel", v.V)
 		case t.Interface.Set && t.routed():
 			for _, end := range t.Between {
 				if e := c.at(t, end.V).Endpoint.V; v.V.Contains(e) {
@@ -255,6 +288,9 @@ func (c *checker) pair(t *Tunnel, a, b Value[netip.Prefix]) {
 }
 
 func (c *checker) interfaceOf(t *Tunnel) {
+	if !t.Interface.Set && t.Interface.at != nil {
+		return // said already
+	}
 	if !t.Interface.Set {
 		for _, v := range []Value[uint32]{t.IfID, t.MTU} {
 			if v.Set {
@@ -270,11 +306,17 @@ func (c *checker) interfaceOf(t *Tunnel) {
 		c.r.fail(t.Interface.at, "transport mode takes no interface")
 	}
 	v6 := slices.ContainsFunc(t.Traffic, func(x Traffic) bool { return x.Prefix[t.Between[0].V].V.Addr().Is6() })
-	for who, list := range t.Addresses {
+	had := map[netip.Addr]string{}
+	for _, who := range slices.Sorted(maps.Keys(t.Addresses)) {
+		list := t.Addresses[who]
 		if !t.endsAt(who) {
 			c.r.fail(t.at, "tunnel %s has addresses for %s, which is not an end of it", t.Name.V, who)
 		}
 		for _, v := range list {
+			if other := had[v.V.Addr()]; v.Set && other != "" {
+				c.r.fail(v.at, "address %s is that of %s already", v.V.Addr(), other)
+			}
+			had[v.V.Addr()] = who
 			v6 = v6 || v.Set && v.V.Addr().Is6()
 		}
 	}

@@ -74,6 +74,7 @@ func single[T any](to *Value[T], k kind[T]) rule {
 			if !r.kind(n, yaml.ScalarNode, what, "a single value") {
 				return
 			}
+			to.at = n
 			v, err := k.parse(n.Value)
 			if err != nil {
 				r.fail(n, "%s: %v", what, err)

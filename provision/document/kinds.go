@@ -23,7 +23,7 @@ type kind[T any] struct {
 var (
 	namePattern      = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}$`)
 	namespacePattern = regexp.MustCompile(`^[^/ \t\n]{1,255}$`)
-	devicePattern    = regexp.MustCompile(`^[^/: \t\n]{1,15}$`)
+	devicePattern    = regexp.MustCompile(`^[^/:% \x00-\x1f\x7f]{1,15}$`)
 )
 
 // name is that of a node, a tunnel or an owner.
@@ -49,12 +49,19 @@ func word() kind[string] {
 // device is the name of a network device.
 func device() kind[string] {
 	return kind[string]{func(s string) (string, error) {
-		if !devicePattern.MatchString(s) || len(s) > 15 || s == "." || s == ".." {
-			return "", fmt.Errorf("%q is no name of a device: at most 15 bytes without / : and blanks", s)
+		switch {
+		case !devicePattern.MatchString(s) || len(s) > 15:
+			return "", fmt.Errorf("%q is no name of a device: at most 15 bytes without / : %% and blanks", s)
+		case slices.Contains(noDevices(), s):
+			return "", fmt.Errorf("%q is no name of a device: the kernel has another meaning for it", s)
 		}
 		return s, nil
-	}, form{Type: "string", Pattern: devicePattern.String(), Not: &form{Enum: []string{".", ".."}}}}
+	}, form{Type: "string", Pattern: devicePattern.String(), Not: &form{Enum: noDevices()}}}
 }
+
+// noDevices are names that no device can have: those of folders, also of the
+// settings of all devices.
+func noDevices() []string { return []string{".", "..", "all", "default"} }
 
 // namespace is the name of a network namespace, as `ip netns` has it.
 func namespace() kind[string] {
@@ -111,8 +118,13 @@ func routing() kind[string] {
 
 func number(s string) (uint64, error) {
 	n, err := strconv.ParseUint(s, 0, 64)
-	if err != nil {
-		return 0, fmt.Errorf("%q is not a number", s)
+	switch {
+	case errors.Is(err, strconv.ErrRange):
+		return 0, errors.New("the number is too large")
+	case err != nil:
+		return 0, fmt.Errorf("%q is not a whole number", s)
+	case len(s) > 1 && s[0] == '0' && s[1] >= '0' && s[1] <= '9':
+		return 0, fmt.Errorf("%s is %d when read as octal; write it without the 0 in front, or as 0o%s", s, n, s[1:])
 	}
 	return n, nil
 }
@@ -181,18 +193,33 @@ func endpoint() kind[netip.Addr] {
 		a, err := netip.ParseAddr(s)
 		switch {
 		case err != nil:
-			return a, fmt.Errorf("%q is not an address", s)
-		case a.IsUnspecified() || a.IsMulticast() || a.Zone() != "" || a.Is4In6():
-			return a, fmt.Errorf("%s cannot be an endpoint", a)
+			return a, fmt.Errorf("%q is not an address like 192.0.2.1 or 2001:db8::1", s)
+		case a.IsUnspecified() || a.IsMulticast() || a.IsLoopback() || a.Zone() != "" || a.Is4In6() || a == broadcast:
+			return a, fmt.Errorf("%s cannot be an endpoint: another machine has to reach it", a)
 		}
 		return a, nil
 	}, form{Type: "string", AnyOf: []form{{Format: "ipv4"}, {Format: "ipv6"}}}}
 }
 
+// broadcast is no machine's address.
+var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+
 func prefixForm() form { return form{Type: "string", Pattern: `^[0-9a-fA-F.:]+/[0-9]{1,3}$`} }
 
 // address is an address with the length of its subnet.
-func address() kind[netip.Prefix] { return kind[netip.Prefix]{netip.ParsePrefix, prefixForm()} }
+func address() kind[netip.Prefix] {
+	return kind[netip.Prefix]{func(s string) (netip.Prefix, error) {
+		p, err := netip.ParsePrefix(s)
+		a := p.Addr()
+		switch {
+		case err != nil:
+			return p, fmt.Errorf("%q is not an address with the length of its subnet, like 10.255.0.1/30", s)
+		case a.IsUnspecified() || a.IsMulticast() || a.Is4In6() || a == broadcast:
+			return p, fmt.Errorf("%s cannot be the address of an interface", a)
+		}
+		return p, nil
+	}, prefixForm()}
+}
 
 func prefix() kind[netip.Prefix] {
 	return kind[netip.Prefix]{func(s string) (netip.Prefix, error) {
@@ -200,6 +227,8 @@ func prefix() kind[netip.Prefix] {
 		switch {
 		case err != nil:
 			return p, fmt.Errorf("%q is not a prefix like 10.1.0.0/16", s)
+		case p.Addr().Is4In6():
+			return p, fmt.Errorf("%s matches nothing: write it as IPv4", p)
 		case p != p.Masked():
 			return p, fmt.Errorf("%s has bits behind its length that match nothing: %s is meant", p, p.Masked())
 		}

@@ -18,7 +18,7 @@ func Read(file string, b []byte) (*Document, error) {
 	d.rule().read(r, "the document", top)
 	switch {
 	case !d.version.Set:
-		r.fail(top, "the document says no version; this is version: %d", Version)
+		r.missing(top, "the document says no version; this is version: %d", Version)
 	case d.version.V != Version:
 		r.fail(d.version.at, "version %d is not known, only %d", d.version.V, Version)
 	}
@@ -48,13 +48,13 @@ func (o *Owner) rule() rule {
 		field{"name", "names the owner in the state directory", single(&o.Name, name()).needed()},
 		field{"reqid", "A-B, both included: the reqids that nobody else uses on these machines", single(&o.ReqID, idRange()).needed()},
 		field{"if_id", "A-B, both included: the if_ids that nobody else uses on these machines", single(&o.IfID, idRange()).needed()},
-	)
+	).then(func(_ *reader, n *yaml.Node) { o.at = n })
 }
 
 func (d *Document) nodes() rule {
 	return open(func(key *yaml.Node) rule {
 		node := &Node{Name: key.Value}
-		return node.rule().as("node " + key.Value).then(func(r *reader, _ *yaml.Node) { d.node(key, node) })
+		return node.rule().as("node " + key.Value).then(func(_ *reader, value *yaml.Node) { d.node(key, value, node) })
 	}).with(func(f *form) {
 		n := name().form
 		f.PropertyNames = &n
@@ -62,13 +62,13 @@ func (d *Document) nodes() rule {
 }
 
 // node takes a node with a name that is one.
-func (d *Document) node(key *yaml.Node, node *Node) {
+func (d *Document) node(key, value *yaml.Node, node *Node) {
 	if _, err := name().parse(key.Value); err != nil {
 		d.r.fail(key, "node: %v", err)
 		return
 	}
-	if !node.Endpoint.Set {
-		d.r.fail(key, "node %s has no endpoint", key.Value)
+	if node.Endpoint.at == nil && value.Kind == yaml.MappingNode {
+		d.r.fail(key, "node %s has no endpoint: the address of its outer packets", key.Value)
 	}
 	d.Nodes[key.Value] = node
 }

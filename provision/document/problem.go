@@ -3,6 +3,7 @@ package document
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,6 +58,24 @@ func (r *reader) fail(n *yaml.Node, format string, args ...any) {
 	r.problems = append(r.problems, p)
 }
 
+// missing notes that something is not there, unless something else is wrong at
+// the same place: what is missing is then probably there, misspelled or
+// mistaken.
+func (r *reader) missing(n *yaml.Node, format string, args ...any) {
+	wrong := map[[2]int]bool{}
+	for _, p := range r.problems {
+		wrong[[2]int{p.Line, p.Col}] = true
+	}
+	for _, x := range n.Content {
+		for _, y := range append([]*yaml.Node{x}, x.Content...) {
+			if wrong[[2]int{y.Line, y.Column}] {
+				return
+			}
+		}
+	}
+	r.fail(n, format, args...)
+}
+
 // err returns what was noted, in the order of lines.
 func (r *reader) err() error {
 	if len(r.problems) == 0 {
@@ -72,14 +91,19 @@ func (r *reader) err() error {
 
 // excerpt adds the line to a problem.
 func (r *reader) excerpt(p *Problem) {
-	p.Msg = r.hide(p.Msg)
+	p.Msg = longWord.ReplaceAllStringFunc(r.hide(p.Msg), func(w string) string { return w[:shownWord] + "…" })
 	if p.Line > len(r.lines) {
 		return
 	}
 	line := strings.TrimRight(r.lines[p.Line-1], "\r")
+	col := p.Col
+	if chars := []rune(line); len(chars) > maxLine { // JSON may be one line
+		from := min(max(col-maxLine/2, 0), len(chars)-maxLine)
+		line, col = "…"+string(chars[from:from+maxLine])+"…", col-from+1
+	}
 	at := 0
 	for i := range line { // columns are characters
-		if at++; at == p.Col {
+		if at++; at == col {
 			p.Text = r.hide(line[:i])
 			p.before = len(p.Text)
 			p.Text += r.hide(line[i:])
@@ -90,10 +114,19 @@ func (r *reader) excerpt(p *Problem) {
 	p.before = len(p.Text)
 }
 
+// maxLine is how many characters of a line are shown.
+const maxLine = 160
+
+// longWord is a word that would fill a message, of which shownWord bytes are
+// shown.
+var longWord = regexp.MustCompile(`[[:graph:]]{121,}`)
+
+const shownWord = 80
+
 // withhold keeps what stands below keys, and is no reference, out of messages
 // and excerpts: it may be the key itself.
 func (r *reader) withhold(n *yaml.Node) {
-	const short = 4 // would hide parts of other words
+	const short = 8 // bytes; no key, and would hide parts of other words
 	if _, err := strconv.ParseUint(n.Value, 0, 64); n.Kind == yaml.ScalarNode && err != nil && len(n.Value) >= short && keys.Check(n.Value) != nil {
 		r.withheld = append(r.withheld, n.Value)
 	}

@@ -1,11 +1,15 @@
 package document
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"regexp"
+	"sort"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -35,11 +39,60 @@ func (r *reader) syntax(err error) error {
 		n.Line, _ = strconv.Atoi(m[1]) // digits
 		msg = m[2]
 	}
-	if n.Line <= len(r.lines) {
-		line := r.lines[n.Line-1]
-		n.Column = len(line) - len(strings.TrimLeft(line, " \t")) + 1
+	switch {
+	case structure.MatchString(msg):
+		n.Line = r.firstBad(msg)
+		msg += ": is it indented like its neighbours?"
+	case parserError.MatchString(msg):
+		n.Line++ // it counts from 0 there
+	}
+	n.Line = min(n.Line, len(r.lines)) // of what ends too soon
+	line := r.lines[n.Line-1]
+	indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
+	n.Column = len(indent) + 1
+	if tab := strings.IndexByte(indent, '\t'); tab >= 0 {
+		n.Column, msg = tab+1, "a tab: YAML is indented with blanks"
 	}
 	r.fail(n, "%s", msg)
+	return r.err()
+}
+
+// Messages of the YAML parser: those of the first kind name the line where what
+// is broken begins, which may be far above; those of the second the line before.
+var (
+	structure   = regexp.MustCompile(`^did not find expected (key|'-' indicator)$`)
+	parserError = regexp.MustCompile(`^did not find expected (',' or|node content|<)`)
+)
+
+// firstBad finds the line with which a document gets wrong: all before it is
+// right by itself.
+func (r *reader) firstBad(msg string) int {
+	return 1 + sort.Search(len(r.lines), func(n int) bool {
+		err := yaml.Unmarshal([]byte(strings.Join(r.lines[:n+1], "\n")), &yaml.Node{})
+		return err != nil && strings.Contains(err.Error(), msg)
+	})
+}
+
+// text refuses what is no text, or none that YAML takes.
+func (r *reader) text(b []byte) error {
+	for i, line := range r.lines {
+		col := 0
+		for at, c := range line {
+			col++
+			switch {
+			case c == utf8.RuneError && !strings.HasPrefix(line[at:], string(utf8.RuneError)):
+				r.fail(&yaml.Node{Line: i + 1, Column: col}, "a byte that is not UTF-8: save the document as UTF-8")
+			case c < ' ' && c != '\t' && c != '\r' || c == 0x7f:
+				r.fail(&yaml.Node{Line: i + 1, Column: col}, "a control character (%#02x)", c)
+			default:
+				continue
+			}
+			return r.err()
+		}
+	}
+	if len(bytes.TrimSpace(b)) == 0 {
+		r.fail(nil, "the document is empty")
+	}
 	return r.err()
 }
 
@@ -48,18 +101,24 @@ func (r *reader) tree(b []byte) (*yaml.Node, error) {
 	if len(b) > maxDocument {
 		return nil, fmt.Errorf("%s: more than %d bytes", r.file, maxDocument)
 	}
-	dec := yaml.NewDecoder(strings.NewReader(string(b)))
-	var top yaml.Node
-	if err := dec.Decode(&top); err != nil {
-		if strings.TrimSpace(string(b)) == "" {
-			err = errors.New("the document is empty")
-		}
-		return nil, r.syntax(err)
+	if err := r.text(b); err != nil {
+		return nil, err
 	}
-	var more yaml.Node
-	if dec.Decode(&more) == nil && more.Line > 0 {
+	dec := yaml.NewDecoder(bytes.NewReader(b))
+	var top, more yaml.Node
+	err := dec.Decode(&top)
+	switch {
+	case errors.Is(err, io.EOF), err == nil && top.Content[0].Tag == "!!null":
+		r.fail(nil, "the document is empty")
+	case err != nil:
+		return nil, r.syntax(err)
+	case top.Content[0].Kind != yaml.MappingNode:
+		r.fail(top.Content[0], "a document has fields: version, owner, nodes, tunnels")
+	case dec.Decode(&more) == nil && more.Line > 0:
 		r.fail(&more, "a second document follows")
-		return nil, r.err()
+	}
+	if err := r.err(); err != nil {
+		return nil, err
 	}
 	return top.Content[0], nil
 }

@@ -85,8 +85,8 @@ func (d *Document) Resolve(ctx context.Context, node string, in *Surroundings) (
 // OwnerOf returns in whose name the node of that name makes objects.
 func (d *Document) OwnerOf(node string) (provision.Owner, error) {
 	if d.Nodes[node] == nil {
-		names := slices.Sorted(maps.Keys(d.Nodes))
-		return provision.Owner{}, fmt.Errorf("%s has no node %q; it has %s", d.r.file, node, strings.Join(names, ", "))
+		names := strings.Join(slices.Sorted(maps.Keys(d.Nodes)), ", ")
+		return provision.Owner{}, fmt.Errorf("%s has no node %q; it has %s", d.r.file, node, cmp.Or(names, "none"))
 	}
 	return provision.Owner{Name: d.Owner.Name.V + "." + node, ReqID: d.Owner.ReqID.V, IfID: d.Owner.IfID.V}, nil
 }

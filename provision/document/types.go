@@ -35,6 +35,7 @@ type Document struct {
 type Owner struct {
 	Name        Value[string]
 	ReqID, IfID Value[provision.Range]
+	at          *yaml.Node
 }
 
 // Node is a machine at an end of tunnels.
