@@ -142,6 +142,11 @@ func (c *Conn) GetVTI(ctx context.Context, name string) (*VTI, error) {
 	return c.completeVTI(ctx, "get vti", name, 0)
 }
 
+// GetVTIByIndex returns the VTI of that ifindex; errors as for GetVTI.
+func (c *Conn) GetVTIByIndex(ctx context.Context, index int32) (*VTI, error) {
+	return c.completeVTI(ctx, "get vti", "", index)
+}
+
 func (c *Conn) completeVTI(ctx context.Context, op, name string, index int32) (*VTI, error) {
 	d, err := c.vtiDevice(ctx, op, name, index)
 	if err != nil {

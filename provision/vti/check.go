@@ -95,7 +95,7 @@ func (r *run) checkSAs(ctx context.Context, form func(*Rebind) binding) error {
 }
 
 func (r *run) checkRoutes(ctx context.Context, forward bool) error {
-	devices, err := r.devices(ctx, forward)
+	devices, err := r.swapped(ctx, forward)
 	if err != nil {
 		return err
 	}

@@ -24,21 +24,17 @@ func (b binding) is(sa *netlinkx.SA) bool {
 // had. A copy that no packet can reach keeps its keys meanwhile: they are never
 // written to a file. Whatever a killed run has left, this goes on from there.
 func (r *run) rebind(ctx context.Context, rb *Rebind, from, to binding) error {
-	x := r.s.cfg.XFRM
-	var old, done, copied *netlinkx.SA
-	all, err := x.ListSAs(ctx, nil)
+	old, err := r.get(ctx, from)
 	if err != nil {
 		return err
 	}
-	for _, sa := range all {
-		switch {
-		case from.is(sa):
-			old = sa
-		case to.is(sa):
-			done = sa
-		case binding{rb.parked(), 0}.is(sa):
-			copied = sa
-		}
+	done, err := r.get(ctx, to)
+	if err != nil {
+		return err
+	}
+	copied, err := r.get(ctx, binding{rb.parked(), 0})
+	if err != nil {
+		return err
 	}
 	if done == nil && old == nil && copied == nil {
 		r.s.note("%s is gone meanwhile: it ended, or another process deleted it", rb.ID)
@@ -53,7 +49,17 @@ func (r *run) rebind(ctx context.Context, rb *Rebind, from, to binding) error {
 	if copied == nil {
 		return nil
 	}
-	return gone(x.DeleteSA(ctx, rb.parked()))
+	return gone(r.s.cfg.XFRM.DeleteSA(ctx, rb.parked()))
+}
+
+// get reads an SA, nil when there is none with that binding: where the mark is
+// any, or there are two forms, the kernel may return another.
+func (r *run) get(ctx context.Context, b binding) (*netlinkx.SA, error) {
+	sa, err := r.s.cfg.XFRM.GetSA(ctx, b.id)
+	if err != nil || !b.is(sa) {
+		return nil, gone(err)
+	}
+	return sa, nil
 }
 
 func (r *run) replace(ctx context.Context, rb *Rebind, from, to binding, old, copied *netlinkx.SA) error {

@@ -103,5 +103,5 @@ func (m *Move) Lossy() time.Duration {
 	for _, s := range m.Sources {
 		n += 3 + 2*len(s.Addresses) + len(s.Routes)
 	}
-	return time.Second + time.Duration(n)*10*time.Millisecond
+	return 2*time.Second + time.Duration(n)*10*time.Millisecond
 }

@@ -15,9 +15,11 @@ import (
 
 // run takes the steps of one move.
 type run struct {
-	s      *Session
-	m      *Move
-	routes []*Route // read when the first is needed
+	s *Session
+	m *Move
+	// read when the first route needs them
+	routes  []*Route
+	devices map[int32]int32
 }
 
 // walk takes steps in order. Between the first and the last that interrupt
@@ -118,16 +120,17 @@ func (r *run) source(ctx context.Context, st *Step) error {
 }
 
 func (r *run) find(ctx context.Context, src *Source) (*ifaces.VTI, error) {
-	list, err := r.s.cfg.Links.ListVTIs(ctx)
-	if err != nil {
-		return nil, err
+	v, err := r.s.cfg.Links.GetVTIByIndex(ctx, src.Index)
+	var kind *ifaces.KindError
+	switch {
+	case errors.As(err, &kind):
+		return nil, nil
+	case err != nil:
+		return nil, gone(err)
+	case v.Name != src.Name && v.Name != src.Parked:
+		return nil, nil
 	}
-	for _, v := range list {
-		if v.Index == src.Index && (v.Name == src.Name || v.Name == src.Parked) {
-			return v, nil
-		}
-	}
-	return nil, nil
+	return v, nil
 }
 
 func (r *run) park(ctx context.Context, src *Source, v *ifaces.VTI) error {
@@ -275,23 +278,23 @@ func (m *Move) addresses() (all []ifaces.Address) {
 }
 
 func (r *run) route(ctx context.Context, st *Step) error {
-	devices, err := r.devices(ctx, st.op == opRoute)
-	if err != nil {
-		return err
-	}
 	if r.routes == nil {
+		var err error
 		if r.routes, err = r.s.kernel.routes(ctx); err != nil {
 			return err
 		}
+		if r.devices, err = r.swapped(ctx, st.op == opRoute); err != nil {
+			return err
+		}
 	}
-	if st.route.among(r.routes, devices) {
+	if st.route.among(r.routes, r.devices) {
 		return nil
 	}
-	return r.s.kernel.addRoute(ctx, st.route, devices)
+	return r.s.kernel.addRoute(ctx, st.route, r.devices)
 }
 
-// devices says which ifindex takes the place of which: none on the way back.
-func (r *run) devices(ctx context.Context, forward bool) (map[int32]int32, error) {
+// swapped says which ifindex takes the place of which: none on the way back.
+func (r *run) swapped(ctx context.Context, forward bool) (map[int32]int32, error) {
 	if !forward {
 		return nil, nil
 	}

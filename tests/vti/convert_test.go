@@ -1,0 +1,140 @@
+package vti
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/xfrmctl/xfrmctl/tests/engine"
+	"github.com/xfrmctl/xfrmctl/tests/sandbox"
+)
+
+// TestConvert converts one end under a flood of pings, then the other, and goes
+// back in the same order: each way works with the peer in either form, loses no
+// more than was stated, sends nothing in clear, and the end is the beginning.
+func TestConvert(t *testing.T) {
+	all := kinds()
+	if testing.Short() {
+		all = all[:1]
+	}
+	for _, k := range all {
+		t.Run(k.name, func(t *testing.T) {
+			a, b := build(t, k)
+			wires := []*wire{watch(t, a.ns), watch(t, b.ns)}
+			ping(t, a)
+			before := map[*end]string{a: a.picture(t), b: b.picture(t)}
+			for _, words := range []string{"vti0", "--undo"} {
+				for _, e := range []*end{a, b} {
+					under(t, a, e, words)
+				}
+			}
+			for _, e := range []*end{a, b} {
+				same(t, e.name, before[e], e.picture(t))
+			}
+			for _, w := range wires {
+				w.judge(t)
+			}
+		})
+	}
+}
+
+// under converts e while a floods, and holds what is lost to what was stated.
+func under(t *testing.T, a, e *end, words string) {
+	t.Helper()
+	f := startFlood(t, a)
+	time.Sleep(100 * time.Millisecond)
+	o := e.convert(t, words)
+	time.Sleep(100 * time.Millisecond)
+	sent, lost := f.stop(t)
+	t.Logf("%s %s: %s, interrupted for %.1f of at most %.0f ms; %d of %d pings lost", e.name, words, o.Event, o.Interrupted, o.Bound, lost, sent)
+	if o.Interrupted > o.Bound || float64(lost*interval) > o.Bound {
+		t.Errorf("%d pings, one in %d ms, were lost, and %.0f ms stated", lost, interval, o.Bound)
+	}
+	if sent <= lost {
+		t.Errorf("none of %d pings was answered", sent)
+	}
+	ping(t, a)
+}
+
+// TestName: the interface takes over what others know the VTI by, and all that
+// is left of this goes with --finish.
+func TestName(t *testing.T) {
+	a, _ := build(t, kinds()[0])
+	a.batch(t, "link property add dev vti0 altname tunnel-to-b\n")
+	a.ns.MustRun(t, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/conf/vti0/accept_local; echo 1 > /proc/sys/net/ipv4/conf/vti0/disable_policy")
+	a.convert(t, "vti0")
+	var links []struct {
+		Name     string   `json:"ifname"`
+		MTU      int      `json:"mtu"`
+		TxQLen   int      `json:"txqlen"`
+		Alias    string   `json:"ifalias"`
+		AltNames []string `json:"altnames"`
+	}
+	out := a.ns.MustRun(t, sandbox.IP(), "-j", "-d", "link", "show", "type", "xfrm")
+	if err := json.Unmarshal([]byte(out), &links); err != nil || len(links) == 0 {
+		t.Fatalf("%v: %s", err, out)
+	}
+	l := links[len(links)-1]
+	if l.Name != "vti0" || l.MTU != 1400 || l.TxQLen != 500 || l.Alias != "old" || strings.Join(l.AltNames, " ") != "tunnel-to-b" {
+		t.Errorf("%+v", l)
+	}
+	if out := a.ns.MustRun(t, "cat", "/proc/sys/net/ipv4/conf/vti0/accept_local", "/proc/sys/net/ipv4/conf/vti0/disable_policy"); out != "1\n0\n" {
+		t.Errorf("accept_local and disable_policy are %q", out)
+	}
+	a.convert(t, "--finish")
+	ping(t, a)
+	for _, words := range []string{"link show old-vti0", "xfrm policy list mark 42"} {
+		if out, err := a.ns.Run(sandbox.IP(), strings.Fields(words)...); err == nil && out != "" {
+			t.Errorf("%s after --finish: %s", words, out)
+		}
+	}
+	if out, err := a.try("convert", "--undo"); err != nil || strings.Contains(out, "undone") {
+		t.Errorf("undo after --finish: %v %s", err, out)
+	}
+}
+
+// TestRefused: what cannot be converted is named with its reason, and nothing
+// is touched.
+func TestRefused(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: refusals are the same on every kernel; the planner's unit tests and the other kernels look at them")
+	}
+	k := kinds()[0]
+	a, _ := build(t, k)
+	for _, tt := range []struct{ name, make, undo, reason string }{
+		{"key 0", "link add vti9 type vti local 192.0.2.1 remote 192.0.2.9", "link del vti9", "no key"},
+		{"no policy", "link add vti9 type vti local 192.0.2.1 remote 192.0.2.9 key 9", "link del vti9", "no policy has its keys"},
+		{"IKE", "xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp spi 0x900 reqid 7 mode tunnel mark 42 limit time-hard 3600 " + k.cipher, "xfrm state delete src 192.0.2.1 dst 192.0.2.2 proto esp spi 0x900 mark 42", "if_id_in and if_id_out 42"},
+		{"rule", "rule add fwmark 42 table 77", "rule del fwmark 42 table 77", "routes by mark"},
+		{"metric", "route add 10.2.0.0/16 via 192.0.2.2 metric 1", "route del 10.2.0.0/16 via 192.0.2.2 metric 1", "where the guard shall stand"},
+		{"shared", "xfrm policy add src 10.50.0.0/16 dst 10.51.0.0/16 dir out mark 42 mask 0xff tmpl src 192.0.2.1 dst 192.0.2.9 proto esp reqid 7 mode tunnel\nxfrm policy add src 10.52.0.0/16 dst 10.51.0.0/16 dir out mark 0x102a mask 0xffff tmpl src 192.0.2.1 dst 192.0.2.2 proto esp reqid 7 mode tunnel",
+			"xfrm policy del src 10.50.0.0/16 dst 10.51.0.0/16 dir out mark 42 mask 0xff\nxfrm policy del src 10.52.0.0/16 dst 10.51.0.0/16 dir out mark 0x102a mask 0xffff", ""},
+	} {
+		a.batch(t, tt.make+"\n")
+		before := a.picture(t)
+		out, err := a.try("convert", "--all")
+		if tt.reason != "" && (err == nil || !strings.Contains(out, tt.reason) || !strings.Contains(out, "nothing was changed")) {
+			t.Errorf("%s: %v: %s", tt.name, err, out)
+		}
+		if tt.reason == "" {
+			if err != nil {
+				t.Errorf("%s: %v: %s", tt.name, err, out)
+			}
+			a.convert(t, "--undo")
+		}
+		same(t, tt.name, before, a.picture(t))
+		a.batch(t, tt.undo+"\n")
+	}
+}
+
+// TestEngine: the userspace engine has no VTIs, and the command says so.
+func TestEngine(t *testing.T) {
+	e := engine.Start(t, sandbox.New(t))
+	for _, verb := range []string{"list", "audit", "convert --all"} {
+		out, err := e.Command(append([]string{"vti"}, strings.Fields(verb)...)...).CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "the userspace engine has no VTIs") {
+			t.Errorf("vti %s: %v: %s", verb, err, out)
+		}
+	}
+}

@@ -1,0 +1,153 @@
+package vti
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/xfrmctl/xfrmctl/tests/sandbox"
+)
+
+// wire counts what an end sends over the wire. What it receives is no witness:
+// a packet that was decrypted while no interface claims it shows up there, and
+// is dropped.
+type wire struct {
+	clear, esp atomic.Int64
+	first      atomic.Pointer[string] // packet in clear
+}
+
+// watch counts until the test ends.
+func watch(t *testing.T, ns *sandbox.NS) *wire {
+	t.Helper()
+	var fd int
+	err := ns.Do(func() (err error) {
+		const all = 0x0300 // ETH_P_ALL in network order
+		if fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, all); err != nil {
+			return err
+		}
+		dev, err := netInterface(sandbox.Wire)
+		if err != nil {
+			return err
+		}
+		if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: dev}); err != nil {
+			return err
+		}
+		return unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 100_000})
+	})
+	if err != nil {
+		t.Skipf("needs packet sockets (CONFIG_PACKET): %v; whether anything is sent in clear was not seen", err)
+	}
+	w, stop, done := &wire{}, make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		w.count(fd, stop)
+	}()
+	t.Cleanup(func() {
+		close(stop)
+		<-done
+		unix.Close(fd)
+	})
+	return w
+}
+
+// judge fails when something was in clear, or nothing was seen at all.
+func (w *wire) judge(t *testing.T) {
+	t.Helper()
+	if first := w.first.Load(); first != nil {
+		t.Errorf("%d packets in clear, the first: %s", w.clear.Load(), *first)
+	}
+	if w.esp.Load() == 0 {
+		t.Error("no protected packet was seen")
+	}
+}
+
+func netInterface(name string) (int, error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer unix.Close(fd)
+	req, err := unix.NewIfreq(name)
+	if err != nil {
+		return 0, err
+	}
+	err = unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, req)
+	return int(req.Uint32()), err
+}
+
+func (w *wire) count(fd int, stop chan struct{}) {
+	inner := map[netip.Addr]bool{}
+	for _, a := range []string{innerA, innerB, innerA6, innerB6} {
+		inner[netip.MustParseAddr(a)] = true
+	}
+	frame := make([]byte, 2048)
+	for {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		n, from, err := unix.Recvfrom(fd, frame, 0)
+		if err != nil || n < 54 {
+			continue
+		}
+		if ll, ok := from.(*unix.SockaddrLinklayer); !ok || ll.Pkttype != unix.PACKET_OUTGOING {
+			continue
+		}
+		ip := frame[14:n]
+		proto, dst := ip[6], netip.AddrFrom16([16]byte(ip[24:40]))
+		if ip[0]>>4 == 4 {
+			proto, dst = ip[9], netip.AddrFrom4([4]byte(ip[16:20]))
+		}
+		switch {
+		case proto == unix.IPPROTO_ESP:
+			w.esp.Add(1)
+		case inner[dst]:
+			if w.clear.Add(1) == 1 {
+				text := fmt.Sprintf("%x", ip)
+				w.first.Store(&text)
+			}
+		}
+	}
+}
+
+// interval is the time between two pings of a flood, in milliseconds.
+const interval = 4
+
+// flood sends pings until it is stopped.
+type flood struct {
+	cmd *exec.Cmd
+	out bytes.Buffer
+}
+
+func startFlood(t *testing.T, e *end) *flood {
+	t.Helper()
+	f := &flood{cmd: exec.Command("ping", "-q", "-i", fmt.Sprintf("%.3f", interval/1000.0), "-W", "1", "-I", innerA, innerB)}
+	f.cmd.Stdout, f.cmd.Stderr = &f.out, &f.out
+	if err := e.ns.Do(f.cmd.Start); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// stop returns how many were sent, and how many were not answered.
+func (f *flood) stop(t *testing.T) (sent, lost int) {
+	t.Helper()
+	f.cmd.Process.Signal(syscall.SIGINT) //nolint:errcheck // Wait tells
+	f.cmd.Wait()                         //nolint:errcheck // exits with 1 when something was lost
+	m := regexp.MustCompile(`(\d+) packets transmitted, (\d+) received`).FindStringSubmatch(f.out.String())
+	if m == nil {
+		t.Fatalf("ping: %s", f.out.String())
+	}
+	sent, _ = strconv.Atoi(m[1]) // digits
+	got, _ := strconv.Atoi(m[2])
+	return sent, sent - got
+}
