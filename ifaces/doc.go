@@ -7,6 +7,9 @@
 // module is missing, what a kernel silently left out. MTU computes what fits
 // through an SA.
 //
+// VTIs, their predecessors, are listed, created, changed and deleted too, by
+// methods of their own, so that they can be replaced.
+//
 // It does not install SAs, policies or routes, and it touches no device of
 // another kind.
 //

@@ -36,6 +36,7 @@ type fakeLink struct {
 	name    string
 	kind    string
 	data    Driver
+	tunnel  vtiData // of VTIs
 	mtu     uint32
 	up      bool
 	alias   string
@@ -194,8 +195,11 @@ func (l *fakeLink) message(flags netlink.HeaderFlags) netlink.Message {
 	}
 	ae.Nested(iflaLinkinfo, func(ae *netlink.AttributeEncoder) error {
 		ae.String(iflaInfoKind, l.kind)
-		if l.kind == Kind {
+		switch {
+		case l.kind == Kind:
 			ae.Nested(iflaInfoData, l.data.Encode)
+		case isVTI(l.kind):
+			ae.Nested(iflaInfoData, l.tunnel.Encode)
 		}
 		return nil
 	})
@@ -228,6 +232,8 @@ func (k *fakeKernel) createLink(d *device) error {
 	switch {
 	case k.noKind:
 		return refuse(syscall.EOPNOTSUPP, "Unknown device type")
+	case isVTI(d.kind):
+		return k.createVTI(d)
 	case d.Name != "" && k.find(&device{Link: Link{Name: d.Name}}) != nil:
 		return refuse(syscall.EEXIST, "")
 	case want.IfID == 0 && !want.External && k.old != "5.10":
@@ -239,6 +245,17 @@ func (k *fakeKernel) createLink(d *device) error {
 		d.Name = "xfrm0"
 	}
 	k.add(&fakeLink{name: d.Name, kind: Kind, data: want, mtu: d.MTU})
+	return nil
+}
+
+func (k *fakeKernel) createVTI(d *device) error {
+	same := func(l *fakeLink) bool {
+		return l.name == d.Name || l.kind == d.kind && l.tunnel.local == d.tunnel.local && l.tunnel.remote == d.tunnel.remote
+	}
+	if slices.ContainsFunc(k.links, same) {
+		return refuse(syscall.EEXIST, "")
+	}
+	k.add(&fakeLink{name: d.Name, kind: d.kind, tunnel: d.tunnel, mtu: d.MTU})
 	return nil
 }
 
@@ -268,6 +285,12 @@ func (k *fakeKernel) changeLink(l *fakeLink, d *device, has map[uint16]bool, cha
 	}
 	if d.MTU != 0 {
 		l.mtu = d.MTU
+	}
+	if d.Name != "" && d.Index != 0 && d.Name != l.name {
+		if k.find(&device{Link: Link{Name: d.Name}}) != nil {
+			return refuse(syscall.EEXIST, "")
+		}
+		l.name = d.Name
 	}
 	if has[iflaIfalias] {
 		l.alias = d.Alias

@@ -265,10 +265,10 @@ func (p *planner) rebind(sa *netlinkx.SA, out bool) *Rebind {
 // route may lead out in clear.
 func (p *planner) guard(m *Move, src *Source) (reasons []string) {
 	for _, r := range src.Routes {
-		if r.Type != typeUnicast || r.Dst.Addr().IsLinkLocalUnicast() && r.Dst.Addr().Is6() || r.Dst.Addr().IsMulticast() {
+		g, ok := r.guard()
+		if !ok {
 			continue
 		}
-		g := Guard{r.Dst, r.Table, r.Metric + 1}
 		taken := func(o *Route) bool {
 			return o.Dst == g.Dst && o.Table == g.Table && o.Metric == g.Metric && !o.through(src.Index)
 		}
@@ -282,4 +282,12 @@ func (p *planner) guard(m *Move, src *Source) (reasons []string) {
 		}
 	}
 	return reasons
+}
+
+// guard returns what stands behind the route; nothing that is not for one link
+// alone goes without.
+func (r *Route) guard() (g Guard, ok bool) {
+	a := r.Dst.Addr()
+	ok = r.Type == typeUnicast && !(a.Is6() && a.IsLinkLocalUnicast()) && !a.IsMulticast()
+	return Guard{r.Dst, r.Table, r.Metric + 1}, ok
 }

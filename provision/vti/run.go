@@ -180,10 +180,12 @@ func (r *run) iface(ctx context.Context, o op) error {
 	if gone(err) != nil {
 		return err
 	}
-	if l != nil && l.Name != r.m.Name && l.Name != r.m.Temp {
-		return fmt.Errorf("if_id %#x is that of interface %s, which another process made", r.m.IfID, l.Name)
-	}
+	foreign := l != nil && l.Name != r.m.Name && l.Name != r.m.Temp
 	switch {
+	case foreign && (o == opInterface || o == opName || o == opUp):
+		return fmt.Errorf("if_id %#x is that of interface %s, which another process made", r.m.IfID, l.Name)
+	case foreign:
+		return nil // on the way back there is nothing of ours to undo
 	case o == opInterface && l == nil:
 		return r.create(ctx)
 	case o == opInterface:

@@ -250,6 +250,11 @@ func (s *Session) Undo(ctx context.Context, names []string) (done []*Done, err e
 }
 
 func (s *Session) undo(ctx context.Context, m *Move) (*Done, error) {
+	if m.Phase == Converted {
+		if err := s.latecomers(ctx, m); err != nil {
+			return nil, err
+		}
+	}
 	if err := s.journal.begin(m, Undoing); err != nil {
 		return nil, err
 	}
