@@ -105,7 +105,7 @@ func (r *run) checkRoutes(ctx context.Context, forward bool) error {
 	}
 	for _, src := range r.m.Sources {
 		for _, route := range ordered(src.Routes) {
-			if !route.among(have, devices) {
+			if !route.among(have, devices) && !slices.Contains(r.lost, route) {
 				return fmt.Errorf("route %s is missing", route)
 			}
 		}

@@ -20,6 +20,8 @@ type run struct {
 	// read when the first route needs them
 	routes  []*Route
 	devices map[int32]int32
+	// lost are routes that could not be brought back. Their guards stay.
+	lost []*Route
 }
 
 // walk takes steps in order. Between the first and the last that interrupt
@@ -55,11 +57,7 @@ func (r *run) take(ctx context.Context, st *Step) error {
 	case opGuard:
 		return r.s.kernel.addGuard(ctx, st.guard)
 	case opUnguard:
-		var errs []error
-		for _, g := range r.m.Guards {
-			errs = append(errs, r.s.kernel.deleteGuard(ctx, g))
-		}
-		return errors.Join(errs...)
+		return r.unguard(ctx)
 	case opInterface, opName, opUp, opStopBack, opNameBack, opRemove:
 		return r.iface(ctx, st.op)
 	case opPolicy:
@@ -292,7 +290,25 @@ func (r *run) route(ctx context.Context, st *Step) error {
 	if st.route.among(r.routes, r.devices) {
 		return nil
 	}
-	return r.s.kernel.addRoute(ctx, st.route, r.devices)
+	err := r.s.kernel.addRoute(ctx, st.route, r.devices)
+	if err != nil && st.op == opRouteBack {
+		// the rest is worth more than this one
+		r.lost = append(r.lost, st.route)
+		r.s.note("%v; the guard behind it stays: make the route again, and delete route %s with metric %d", err, st.route, st.route.Metric+1)
+		return nil
+	}
+	return err
+}
+
+// unguard removes the guards, but for those of routes that were lost.
+func (r *run) unguard(ctx context.Context) error {
+	var errs []error
+	for _, g := range r.m.Guards {
+		if !slices.ContainsFunc(r.lost, func(o *Route) bool { return o.Dst == g.Dst && o.Table == g.Table && o.Metric+1 == g.Metric }) {
+			errs = append(errs, r.s.kernel.deleteGuard(ctx, g))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // swapped says which ifindex takes the place of which: none on the way back.

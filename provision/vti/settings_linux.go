@@ -75,7 +75,7 @@ func writeSettings(ns netlinkx.NetNS, dev string, want map[string]string) (refus
 		have := settingsOf(dev)
 		for key, v := range want {
 			family, name, _ := strings.Cut(key, "/")
-			if have[key] == v || name == "stable_secret" {
+			if have[key] == v || name == "stable_secret" || name == "mtu" {
 				continue
 			}
 			path := filepath.Join(fmt.Sprintf(confDir, family, dev), name)

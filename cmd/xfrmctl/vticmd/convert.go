@@ -1,6 +1,7 @@
 package vticmd
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -23,10 +24,7 @@ func (c *command) convert() error {
 		default:
 			done, err = s.Convert(c.env.Ctx, c.devs, c.opts)
 		}
-		if perr := c.report(done, s); err == nil {
-			err = perr
-		}
-		return err
+		return errors.Join(err, c.report(done, s, err == nil))
 	})
 }
 
@@ -157,7 +155,7 @@ type doneJSON struct {
 }
 
 // report prints what became of each move.
-func (c *command) report(done []*vti.Done, s *vti.Session) error {
+func (c *command) report(done []*vti.Done, s *vti.Session, ok bool) error {
 	if c.printErr != nil {
 		return c.printErr
 	}
@@ -174,7 +172,7 @@ func (c *command) report(done []*vti.Done, s *vti.Session) error {
 			return err
 		}
 	}
-	if c.env.JSON {
+	if c.env.JSON || !ok {
 		return nil
 	}
 	if len(done) == 0 {
