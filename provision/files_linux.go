@@ -98,9 +98,9 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// appendSynced appends to a file. What an earlier write that was cut short has
+// appendLines appends to a file. What an earlier write that was cut short has
 // left behind its last line is cut off first.
-func appendSynced(path string, b []byte) error {
+func appendLines(path string, b []byte, synced bool) error {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
@@ -110,6 +110,9 @@ func appendSynced(path string, b []byte) error {
 		end := int64(strings.LastIndexByte(string(old), '\n') + 1)
 		_, err = f.WriteAt(b, end)
 		err = errors.Join(err, f.Truncate(end+int64(len(b))))
+	}
+	if !synced {
+		return errors.Join(err, f.Close())
 	}
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err

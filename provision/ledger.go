@@ -13,6 +13,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
@@ -37,12 +38,14 @@ type store struct {
 type keyState string
 
 const (
-	// keyIntended: an SA with it was about to be installed. Whether it was
-	// shows in the kernel; an SA that was installed by a process that was
-	// killed at once, and was then deleted by another, counts as never used.
+	// keyIntended: an SA with it is about to be installed, and nothing was sent.
 	keyIntended keyState = "intended"
-	keySpent    keyState = "spent"
-	keyFree     keyState = "free" // installed, never used, and taken back
+	// keySent: it was sent. When the process was killed before it saw the answer,
+	// the SA may have been there and be gone by now: it expired, or another
+	// deleted it. Then the key may have been used.
+	keySent  keyState = "sent"
+	keySpent keyState = "spent"
+	keyFree  keyState = "free" // not installed, or never used and taken back
 )
 
 // savedObjects is a ledger file. Objects of another boot are gone.
@@ -142,11 +145,14 @@ func (s *store) readKeys() error {
 	return lines.Err()
 }
 
-// mark records the state of keys, on disk when it returns.
+// mark records the state of keys, on disk when it returns. That they are sent is
+// not synced: the machine that crashes comes back with another boot, and has no
+// SA that could have been used. So hardly any time passes between the note and
+// the sending, in which a process that is killed leaves a key in doubt.
 func (s *store) mark(state keyState, fps []string) error {
 	var b []byte
 	for _, fp := range fps {
-		if s.spent[fp] == state || s.spent[fp] == keySpent && state == keyIntended {
+		if s.spent[fp] == state || s.spent[fp] == keySpent && (state == keyIntended || state == keySent) {
 			continue
 		}
 		s.spent[fp] = state
@@ -155,7 +161,12 @@ func (s *store) mark(state keyState, fps []string) error {
 	if b == nil {
 		return nil
 	}
-	return appendSynced(s.path("keys"), b)
+	return appendLines(s.path("keys"), b, state != keySent)
+}
+
+// unsent takes back that keys were sent.
+func (s *store) unsent(fps []string) error {
+	return s.mark(keyFree, slices.DeleteFunc(fps, func(fp string) bool { return s.spent[fp] != keySent }))
 }
 
 // fingerprint recognises the algorithms and keys of an SA without holding
@@ -186,9 +197,9 @@ func (s *store) use(sa *netlinkx.SA) string { return use(s.fingerprint(sa), sa.D
 // ledger is what Plan works with. counters says that keys may come again,
 // because the engine itself sees to it that no IV does.
 func (s *store) ledger(counters bool) *Ledger {
-	l := &Ledger{Objects: s.objects, Spent: map[string]bool{}, Fingerprint: s.fingerprint}
+	l := &Ledger{Objects: s.objects, Spent: map[string]bool{}, Sent: map[string]bool{}, Fingerprint: s.fingerprint}
 	for fp, state := range s.spent {
-		l.Spent[fp] = state == keySpent && !counters
+		l.Spent[fp], l.Sent[fp] = state == keySpent && !counters, state == keySent && !counters
 	}
 	return l
 }

@@ -45,6 +45,23 @@ func TestStoreRemembers(t *testing.T) {
 	}
 }
 
+// TestStoreDoubts: a key that was sent is in doubt until the answer is known.
+func TestStoreDoubts(t *testing.T) {
+	dir := t.TempDir()
+	s := testStore(t, dir, "boot1")
+	a, b, c := strings.Repeat("a", 64), strings.Repeat("b", 64), strings.Repeat("c", 64)
+	if err := errors.Join(s.mark(keyIntended, []string{a, b, c}), s.mark(keySpent, []string{c}), s.mark(keySent, []string{a, b, c}), s.unsent([]string{b, c})); err != nil {
+		t.Fatal(err)
+	}
+	again := testStore(t, dir, "boot1")
+	if l := again.ledger(false); !l.Sent[a] || l.Spent[a] || l.Sent[b] || l.Spent[b] || !l.Spent[c] || again.spent[b] != keyFree {
+		t.Errorf("%v", again.spent)
+	}
+	if l := again.ledger(true); l.Sent[a] {
+		t.Error("a key is in doubt where the engine counts itself")
+	}
+}
+
 // TestStoreShowsNoKeys looks through the files for the key.
 func TestStoreShowsNoKeys(t *testing.T) {
 	dir := t.TempDir()

@@ -68,15 +68,10 @@ const inboundUse = "in:"
 
 func (p *planner) newSA(want *netlinkx.SA, successor bool) {
 	id := saID(want)
-	if CounterMode(want) && p.known.Spent[use(p.known.Fingerprint(want), want.Dir)] {
-		if p.opts.Keep[id] {
-			return
+	if reason := p.spent(want); reason != "" {
+		if !p.opts.Keep[id] {
+			p.refuse(id, reason)
 		}
-		reason := "an outbound SA has had this key before: with a new counter its IVs would repeat (RFC 8221 section 5); take a new epoch or key, at both ends"
-		if want.Dir == netlinkx.DirIn {
-			reason = "an inbound SA has had this key before: with a new window it would take old packets again; take a new epoch or key, at both ends"
-		}
-		p.refuse(id, reason)
 		return
 	}
 	s := &Step{Verb: Create, ID: id, SA: want, Placement: p.w.Placements[id]}
@@ -94,6 +89,25 @@ func (p *planner) newSA(want *netlinkx.SA, successor bool) {
 		}
 	}
 	p.add(at, s)
+}
+
+// spent says why no SA may be made with a key, "" nothing.
+func (p *planner) spent(want *netlinkx.SA) string {
+	if !CounterMode(want) {
+		return ""
+	}
+	what, risk := "an outbound SA", "with a new counter its IVs would repeat (RFC 8221 section 5)"
+	if want.Dir == netlinkx.DirIn {
+		what, risk = "an inbound SA", "with a new window it would take old packets again"
+	}
+	const remedy = "; take a new epoch or key, at both ends"
+	switch use := use(p.known.Fingerprint(want), want.Dir); {
+	case p.known.Spent[use]:
+		return what + " has had this key before: " + risk + remedy
+	case p.known.Sent[use]:
+		return what + " may have had this key, because the process that was making it was killed and the SA is not there: " + risk + remedy
+	}
+	return ""
 }
 
 // keepSA looks at an SA that is there and ours.

@@ -67,35 +67,48 @@ type outcome struct {
 }
 
 // group carries out steps that go out together. Counter-mode keys are noted as
-// used before anything else is done.
+// sent right before, and as used before anything else is done.
 func (r *run) group(ctx context.Context, steps []*Step) error {
 	for len(steps) > 0 {
+		if err := r.s.store.mark(keySent, r.uses(steps)); err != nil {
+			return err
+		}
 		out, err := r.send(ctx, steps)
-		var used []string
+		var taken, not []*Step
 		for i, s := range steps[:out.unsent] {
 			if cause := out.failed[i]; cause != nil && !settled(s, cause) {
 				if err == nil {
 					err, r.refused = cause, s
 				}
+				not = append(not, s)
 				continue
 			}
 			r.finished(s)
-			if s.SA != nil && s.Verb != Delete && CounterMode(s.SA) {
-				used = append(used, r.s.store.use(s.SA))
-			}
+			taken = append(taken, s)
 		}
+		not = append(not, steps[out.unsent:]...)
 		for _, i := range out.unknown {
 			r.made[steps[i].ID] = true
 		}
 		if err == nil && len(out.unknown) > 0 {
 			err = fmt.Errorf("the answers to %d requests were lost", len(out.unknown))
 		}
-		if err := errors.Join(err, r.s.store.mark(keySpent, used)); err != nil {
+		if err := errors.Join(err, r.s.store.mark(keySpent, r.uses(taken)), r.s.store.unsent(r.uses(not))); err != nil {
 			return err
 		}
 		steps = steps[out.unsent:] // nothing but what is settled was refused
 	}
 	return nil
+}
+
+// uses are the counter-mode keys of SAs that steps make.
+func (r *run) uses(steps []*Step) (all []string) {
+	for _, s := range steps {
+		if s.SA != nil && s.Verb != Delete && s.Verb != Change && CounterMode(s.SA) {
+			all = append(all, r.s.store.use(s.SA))
+		}
+	}
+	return all
 }
 
 // request is the message for an SA or policy. An update of an SA leaves its

@@ -157,6 +157,36 @@ func TestIntent(t *testing.T) {
 	}
 }
 
+// TestKilledWhileSending: the process ends before it sees that an SA was made.
+// While the SA is there, the next one goes on; when it is gone, for example
+// because it has expired, its key may have been used.
+func TestKilledWhileSending(t *testing.T) {
+	for _, there := range []bool{true, false} {
+		k, dir := newFake(), t.TempDir()
+		s := k.open(t, dir, nil)
+		var keys []byte
+		k.seen = func(what string) {
+			if keys == nil && strings.HasPrefix(what, "add sa") { // as it was when the process ended
+				var err error
+				if keys, err = os.ReadFile(filepath.Join(dir, "keys")); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		mustApply(t, s, twoTunnels(), 20)
+		if err := errors.Join(s.Close(), os.WriteFile(filepath.Join(dir, "keys"), keys, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		if !there {
+			clear(k.sas)
+		}
+		_, err := k.open(t, dir, nil).Apply(t.Context(), twoTunnels(), Options{})
+		if there && err != nil || !there && (err == nil || !strings.Contains(err.Error(), "may have had this key")) {
+			t.Errorf("the SAs are there: %v; then %v", there, err)
+		}
+	}
+}
+
 // TestDeletionsGoForward: once a plan deletes, nothing is taken back, and the
 // next Apply goes on.
 func TestDeletionsGoForward(t *testing.T) {

@@ -179,6 +179,9 @@ type Ledger struct {
 	// "in:" those of inbound SAs: with a fresh window they would take old
 	// packets again.
 	Spent map[string]bool
+	// Sent holds those of keys that were sent to the engine by a process that did
+	// not live to see the answer. Where the SA is not there, it may have been.
+	Sent map[string]bool
 	// Fingerprint returns the keyed fingerprint of an SA's algorithms and keys.
 	Fingerprint func(*netlinkx.SA) string
 }
