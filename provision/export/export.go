@@ -116,6 +116,9 @@ func (w *writer) resolve(ctx context.Context, tunnels []*tunnel) (*provision.Sta
 		return &provision.State{}, nil
 	}
 	probe := &writer{o: w.o, tunnels: tunnels, nodes: w.nodes}
+	if len(tunnels) == 1 {
+		probe.nodes = []*node{tunnels[0].near, tunnels[0].peer}
+	}
 	d, err := document.Read("export", []byte(probe.text(func(t *tunnel) (keys, spi string) {
 		return `{derive: "env:ROOT"}`, t.spis()
 	})))

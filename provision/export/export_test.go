@@ -44,16 +44,20 @@ func options() *Options {
 }
 
 // has returns what a node of a document has.
-func has(t *testing.T, text, node string) *provision.State {
+func has(t testing.TB, text, node string) *provision.State {
 	t.Helper()
 	d, err := document.Read("doc", []byte(text))
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
+	boots := map[string]string{}
+	for name := range d.Nodes {
+		boots[name] = "b"
+	}
 	w, err := d.Resolve(context.Background(), node, &document.Surroundings{
 		Keys: &keys.Source{Getenv: func(name string) string {
 			return strings.Repeat("k", map[bool]int{true: 64, false: 32}[name == "LONG"])
-		}}, BootID: "b", BootIDs: map[string]string{"east": "b", "west": "b", "south": "b", "peer": "b", "peer-2": "b"},
+		}}, BootID: "b", BootIDs: boots,
 		UnderlayMTU: options().UnderlayMTU,
 	})
 	if err != nil {

@@ -83,6 +83,9 @@ func (w *writer) guard(ctx context.Context, t *tunnel, around *provision.State) 
 		if best == "" || len(all) < least {
 			best, least = way, len(all)
 		}
+		if least == 0 {
+			break
+		}
 	}
 	t.guard = best
 	return nil

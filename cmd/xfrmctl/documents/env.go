@@ -102,11 +102,7 @@ func names(options []option) (all []string) {
 // usage describes a command with its options.
 func usage(synopsis, text string, options []option) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Usage: xfrmctl %s", synopsis)
-	for _, o := range options {
-		fmt.Fprintf(&b, " [ %s %s ]", o.name, o.arg)
-	}
-	fmt.Fprintf(&b, "\n\n%s\n", text)
+	fmt.Fprintf(&b, "Usage: xfrmctl %s\n\n%s\n", synopsis, text)
 	for _, o := range options {
 		fmt.Fprintf(&b, "  %-24s %s\n", o.name+" "+o.arg, o.help)
 	}

@@ -56,7 +56,7 @@ func (w *exportWords) setRoot(v string) error {
 
 // ExportUsage returns the words of export.
 func ExportUsage() string {
-	return usage("export", "Prints the document of what is here: XFRM interfaces with their addresses, SAs, policies\n"+
+	return usage("export [ --as NODE ] [ --name ADDRESS=NODE ] [ --owner NAME ] [ --root REFERENCE ]\n                      [ --with-keys-to FILE ]", "Prints the document of what is here: XFRM interfaces with their addresses, SAs, policies\n"+
 		"and routes, as tunnels. Lines with #! tell what it cannot say, and why. Keys are not printed.", newExportWords().options())
 }
 

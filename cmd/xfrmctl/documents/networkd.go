@@ -26,7 +26,7 @@ func (w *networkdWords) options() []option {
 
 // NetworkdUsage returns the words of networkd.
 func NetworkdUsage() string {
-	return usage("networkd FILE", "Prints .netdev and .network files for what systemd-networkd can carry of a document:\n"+
+	return usage("networkd FILE --as NODE [ --to DIR ]", "Prints .netdev and .network files for what systemd-networkd can carry of a document:\n"+
 		"interfaces, addresses, routes. The rest is for `xfrmctl apply`.", (&networkdWords{}).options())
 }
 
