@@ -82,6 +82,10 @@ func netnsCandidates(word string) []netlinkx.NetNS {
 // `ip link`, a device that is named and missing is 1, one named as value 255.
 func ifaceError(err error) error {
 	var kernel *netlinkx.Error
+	var kind *ifaces.KindError
+	if errors.As(err, &kind) && kind.Want == "" && (kind.Kind == ifaces.KindVTI || kind.Kind == ifaces.KindVTI6) {
+		return &exitError{code: exitCheck, msg: err.Error(), hint: "xfrmctl vti audit says what belongs to it, xfrmctl vti convert makes an XFRM interface of it", err: err}
+	}
 	if !errors.As(err, &kernel) || kernel.Errno != syscall.ENODEV {
 		return err
 	}
