@@ -10,7 +10,7 @@ FUZZTIME ?= 60s
 DEMO_ARGS ?=
 RUNNER = (cd tests && $(GO) build -buildvcs=false -o ../build/runner ./runner) && build/runner
 
-.PHONY: build test lint fuzz bench differential enginebench interop hostile crash rotate scale canaries demo lab clean
+.PHONY: build test lint fuzz bench differential enginebench interop hostile crash rotate scale canaries provision demo lab clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -buildvcs=$(VCS) -trimpath -tags urfave_cli_no_docs -ldflags '-s -w' -o xfrmctl ./cmd/xfrmctl
@@ -24,7 +24,7 @@ lint:
 fuzz:
 	@$(RUNNER) fuzz -time $(FUZZTIME)
 
-bench differential enginebench interop hostile crash rotate scale canaries:
+bench differential enginebench interop hostile crash rotate scale canaries provision:
 	@$(RUNNER) $@
 
 demo: build

@@ -22,6 +22,7 @@ const usage = `usage: runner COMMAND [FLAGS]
   differential  the differential tests at full length on every kernel
   enginebench, interop, hostile, crash, scale, canaries
                 one package of tests of the userspace engine, at full length
+  provision     documents between which apply is killed, at full length
 Run it inside the repository. XFRMCTL_TEST_KERNEL restricts the kernels.`
 
 func main() {
