@@ -31,7 +31,7 @@ func (c *Clock) Begins(epoch uint64) time.Time {
 // the step. A tunnel that was left behind goes to the epoch of now.
 func (c *Clock) due(t *Tunnel, now time.Time) (target uint64, ok bool) {
 	target = c.Epoch(now.Add(2 * c.Slack))
-	return target, target > t.Epoch
+	return target, target > max(t.Epoch, t.Skip)
 }
 
 // Adopt returns the tunnel as the document's clock has it. A new one has the

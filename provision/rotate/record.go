@@ -72,9 +72,9 @@ func target(t Tunnel, doc *document.Tunnel, now time.Time) (Tunnel, uint64, erro
 	case news && !t.Settled():
 		return t, 0, fmt.Errorf("tunnel %s is on its way from epoch %d to %d and the document says %d: finish with one of both, or apply to take the new one at once",
 			doc.Name.V, t.Epoch, t.Next, said)
-	case news && said > t.Epoch:
+	case news && said > max(t.Epoch, t.Skip):
 		return t, said, nil
 	}
 	t = adopt(t, doc, now)
-	return t, t.Epoch + 1, nil
+	return t, max(t.Epoch, t.Skip) + 1, nil
 }

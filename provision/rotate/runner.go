@@ -139,11 +139,10 @@ func options(tunnels map[string]Tunnel, opts provision.Options) provision.Option
 	opts.Keep, opts.Retire = map[provision.ID]bool{}, map[provision.ID]bool{}
 	for _, t := range tunnels {
 		for _, sa := range t.Old {
-			switch t.Phase {
-			case Outbound, Drained:
-				opts.Keep[provision.SAObject(sa.ID)] = true
-			case Deleting:
+			if t.Phase == Deleting {
 				opts.Retire[provision.SAObject(sa.ID)] = true
+			} else {
+				opts.Keep[provision.SAObject(sa.ID)] = true
 			}
 		}
 	}
@@ -159,6 +158,10 @@ func (r *Runner) Plan(ctx context.Context, opts provision.Options) (*provision.R
 // whose time has come. Errors are those of provision.Session.Apply.
 func (r *Runner) Apply(ctx context.Context, opts provision.Options) (*provision.Result, error) {
 	all, err := r.settle(ctx, opts)
+	var refused *provision.RefusedError
+	if errors.As(err, &refused) && r.overtaken(ctx) {
+		all, err = r.settle(ctx, opts)
+	}
 	for err == nil && !opts.InboundOnly {
 		var taken []Outcome
 		if taken, err = r.follow(ctx); err != nil || len(taken) == 0 {
@@ -199,6 +202,25 @@ func (r *Runner) Status(ctx context.Context) (all []Outcome) {
 		all = append(all, o)
 	}
 	return all
+}
+
+// overtaken gives up rotations that cannot go on and whose time is over, because
+// the clock asks for the next one. It reports whether there were any.
+func (r *Runner) overtaken(ctx context.Context) (any bool) {
+	for _, name := range r.names {
+		clock := clockOf(r.docs[name])
+		if t := r.tunnels[name]; clock != nil && !t.Settled() && clock.Epoch(r.cfg.Now().Add(2*clock.Slack)) > t.Next {
+			any = r.giveUp(ctx, name) == nil || any
+		}
+	}
+	if !any || r.save() != nil {
+		return false
+	}
+	w, err := r.resolve(ctx, r.tunnels)
+	if err == nil {
+		r.wanted = w
+	}
+	return err == nil
 }
 
 // settle makes what all phases ask for. A rotation whose old SAs are gone has

@@ -128,6 +128,62 @@ func TestByClock(t *testing.T) {
 	}
 }
 
+// TestInDoubt: a rotation whose key may have been used, by an SA that has gone,
+// cannot go on. It is given up at both ends, without loss.
+func TestInDoubt(t *testing.T) {
+	w := newWorld(t, "")
+	east, west := w.sites[0], w.sites[1]
+	if err := errors.Join(west.step(2), east.step(2)); err != nil {
+		t.Fatal(err)
+	}
+	east.sas = east.sas[:2]
+	var refused *provision.RefusedError
+	if err := east.step(2); !errors.As(err, &refused) {
+		t.Fatalf("its key comes again: %v", err)
+	}
+	for _, s := range w.sites {
+		if err := s.run(true, func(r *Runner) error {
+			all, err := r.GiveUp(t.Context(), nil)
+			return errors.Join(err, all[0].Err)
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.both(3, func(s *site) error { return s.step(3) })
+	if w.lost > 0 {
+		t.Errorf("%d packets lost", w.lost)
+	}
+}
+
+// TestInDoubtByClock: the next epoch overtakes a rotation that cannot go on.
+func TestInDoubtByClock(t *testing.T) {
+	const every, slack = time.Second, 100 * time.Millisecond
+	w := newWorld(t, fmt.Sprintf(", epoch: {start: 2026-01-01T12:00:00Z, every: %s, slack: %s}", every, slack))
+	doubts := 0
+	for w.now.Before(noon.Add(3*every + 4*slack)) {
+		w.pass(10 * time.Millisecond)
+		for _, s := range w.sites {
+			err := s.run(false, func(r *Runner) error {
+				_, err := r.Apply(t.Context(), provision.Options{})
+				return err
+			})
+			var refused *provision.RefusedError
+			if err != nil && !errors.As(err, &refused) {
+				t.Fatal(err)
+			}
+			if doubts == 0 && s.me == 0 && s.tunnel().Phase == Inbound {
+				s.sas = s.sas[:2] // before anything came with it
+				doubts++
+			}
+		}
+	}
+	for _, s := range w.sites {
+		if got := s.tunnel(); !got.Settled() || got.Epoch != 4 || len(s.sas) != 2 {
+			t.Errorf("end %d: %+v with %d SAs", s.me, got, len(s.sas))
+		}
+	}
+}
+
 // TestDocumentCounts: an epoch that the document names for the first time is
 // had at once by apply, and rotated to by a rotation; one that was counted
 // further stays.

@@ -82,6 +82,47 @@ func (r *Runner) Step(ctx context.Context, req *Request) ([]Outcome, error) {
 	return append(all, taken...), err
 }
 
+// GiveUp gives up rotations, by the tunnels' names; none: all of the node. Their
+// outcomes have no step.
+func (r *Runner) GiveUp(ctx context.Context, tunnels []string) (all []Outcome, err error) {
+	if len(tunnels) == 0 {
+		tunnels = r.names
+	}
+	for _, name := range tunnels {
+		if r.docs[name] == nil {
+			return nil, fmt.Errorf("%s has no tunnel %q", r.cfg.Node, name)
+		}
+		o := Outcome{Tunnel: name, Was: r.tunnels[name]}
+		o.Err = r.giveUp(ctx, name)
+		o.Is = r.tunnels[name]
+		all = append(all, o)
+	}
+	if err := r.save(); err != nil {
+		return all, err
+	}
+	if r.wanted, err = r.resolve(ctx, r.tunnels); err == nil {
+		_, err = r.settle(ctx, provision.Options{})
+	}
+	return all, err
+}
+
+func (r *Runner) giveUp(ctx context.Context, name string) error {
+	t := r.tunnels[name]
+	var there []SA
+	for _, sa := range named(sas(r.wanted, name, t.Next)) {
+		_, is, err := r.session.Packets(ctx, sa.ID)
+		if err != nil {
+			return err
+		}
+		if is {
+			there = append(there, sa)
+		}
+	}
+	t, err := t.GiveUp(there)
+	r.tunnels[name] = t
+	return err
+}
+
 // take takes the next step of tunnels, by name, and notes it on disk. What the
 // phases ask for then is not made yet.
 func (r *Runner) take(ctx context.Context, wish map[string]*Facts) (all []Outcome, err error) {
@@ -137,7 +178,7 @@ func (r *Runner) look(ctx context.Context, name string, f *Facts) error {
 			return err
 		}
 		if there {
-			f.OldIn, f.OldGone = n, false
+			f.OldIn, f.OldGone = f.OldIn+n, false
 		}
 	}
 	for _, sa := range sas(r.wanted, name, t.Next) {
@@ -168,7 +209,7 @@ func (r *Runner) rehearse(ctx context.Context, wish map[string]*Facts) (map[stri
 	trial, begins := map[string]Tunnel{}, false
 	for name, t := range r.tunnels {
 		if f := wish[name]; f != nil && t.Settled() && f.Target > t.Epoch && r.docs[name].Rotates() == nil {
-			t.Old = named(sas(r.wanted, name, t.Epoch))
+			t.Old = slices.Concat(t.Old, named(sas(r.wanted, name, t.Epoch)))
 			t.Phase, t.Next, begins = Outbound, f.Target, true
 		}
 		trial[name] = t

@@ -65,8 +65,10 @@ type Tunnel struct {
 	Next  uint64 `json:"next,omitempty"`  // the epoch that comes; 0 when settled
 	// Basis is what the peer's inbound SA was taken from.
 	Basis Basis `json:"basis,omitempty"`
-	// Old are the SAs that go, from step outbound on.
-	Old []SA `json:"old,omitempty"`
+	// Old are the SAs that go: from step outbound on those of Epoch, and those of
+	// rotations that were given up. Skip is the last epoch of these.
+	Old  []SA   `json:"old,omitempty"`
+	Skip uint64 `json:"skip,omitempty"`
 	// At is when both ends send with the new keys, Slack how far their clocks are
 	// apart at most; both zero in a rotation step by step.
 	At    time.Time     `json:"at,omitzero"`
@@ -190,7 +192,7 @@ func (t Tunnel) Take(s Step, f *Facts) (Tunnel, error) {
 	case StepConfirm:
 		return t.confirm(f)
 	case StepOutbound:
-		t.Phase, t.Old = Outbound, slices.Clone(f.Old)
+		t.Phase, t.Old = Outbound, slices.Concat(t.Old, f.Old)
 		t.Drain = Drain{Packets: f.OldIn, Since: f.Now}
 	case StepDrain:
 		return t.drain(f)
@@ -201,8 +203,11 @@ func (t Tunnel) Take(s Step, f *Facts) (Tunnel, error) {
 }
 
 func (t Tunnel) begin(f *Facts) (Tunnel, error) {
-	if f.Target <= t.Epoch {
+	switch {
+	case f.Target <= t.Epoch:
 		return t, &RefusedError{fmt.Sprintf("epoch %d does not come after epoch %d, which is in force", f.Target, t.Epoch)}
+	case f.Target <= t.Skip:
+		return t, &RefusedError{fmt.Sprintf("the rotation to epoch %d was given up: its keys may have been used; take epoch %d", t.Skip, t.Skip+1)}
 	}
 	earlier := slices.Clone(t.SPIs)
 	for _, sa := range f.Old {
@@ -277,9 +282,32 @@ func (t *Tunnel) Observe(f *Facts) bool {
 	return true
 }
 
+// GiveUp returns to the keys in force, from a rotation that cannot go on: its
+// keys cannot be had, or may have been used already. The peer may have gone on,
+// so those of its SAs that are there stay until the next rotation ends. It takes
+// that this end does not send with the new keys.
+func (t Tunnel) GiveUp(there []SA) (Tunnel, error) {
+	sends := slices.ContainsFunc(there, func(sa SA) bool { return !sa.In })
+	switch {
+	case t.Settled():
+		return t, &RefusedError{"no rotation is under way"}
+	case t.Phase == Deleting || sends:
+		return t, &RefusedError{fmt.Sprintf("this end sends with epoch %d already: the rotation can only go on", t.Next)}
+	}
+	return Tunnel{Epoch: t.Epoch, Said: t.Said, Clock: t.Clock, Old: slices.Concat(old(t), there), Skip: t.Next, SPIs: t.SPIs}, nil
+}
+
+// old are the SAs of rotations that were given up before.
+func old(t Tunnel) []SA {
+	if t.Out() == t.Epoch {
+		return t.Old
+	}
+	return nil // those in force are among them, and they stay anyway
+}
+
 // Finish is called when the old SAs are gone.
 func (t Tunnel) Finish() Tunnel {
-	t.Epoch, t.Phase, t.Next, t.Old, t.Basis, t.Drain = t.Next, Settled, 0, nil, "", Drain{}
+	t.Epoch, t.Phase, t.Next, t.Old, t.Skip, t.Basis, t.Drain = t.Next, Settled, 0, nil, 0, "", Drain{}
 	t.At, t.Slack = time.Time{}, 0
 	return t
 }

@@ -160,6 +160,53 @@ func TestDrain(t *testing.T) {
 	}
 }
 
+// TestGiveUp: as long as this end sends with the old keys it can return to them,
+// and the keys that were given up do not come again.
+func TestGiveUp(t *testing.T) {
+	in, out := spi(7), SA{ID: netlinkx.SAID{SPI: 8}}
+	for _, c := range []struct {
+		phase Phase
+		there []SA
+		want  string
+	}{
+		{Settled, nil, "no rotation is under way"},
+		{Inbound, []SA{in}, ""},
+		{Inbound, nil, ""},
+		{Confirmed, []SA{in}, ""},
+		{Outbound, []SA{in}, ""},
+		{Outbound, []SA{in, out}, "sends with epoch 5 already"},
+		{Drained, []SA{in, out}, "sends with epoch 5 already"},
+		{Deleting, []SA{in}, "sends with epoch 5 already"},
+	} {
+		was := Tunnel{Epoch: 4, Said: 2, Next: 5, Phase: c.phase, SPIs: []netlinkx.SPI{7, 8}}
+		u, err := was.GiveUp(c.there)
+		if c.want != "" {
+			if err == nil || !strings.Contains(err.Error(), c.want) || !reflect.DeepEqual(u, was) {
+				t.Errorf("%s: %+v, %v", c.phase, u, err)
+			}
+			continue
+		}
+		if err != nil || !u.Settled() || u.Epoch != 4 || u.Said != 2 || !slices.Equal(u.Old, c.there) {
+			t.Errorf("%s: %+v, %v", c.phase, u, err)
+		}
+		if _, err := u.Take(StepInbound, &Facts{Target: 5}); err == nil || !strings.Contains(err.Error(), "take epoch 6") {
+			t.Errorf("the keys that were given up: %v", err)
+		}
+		f := &Facts{Now: noon, Target: 6, Old: []SA{spi(1)}, NewIn: 1}
+		for _, s := range Steps() {
+			if u, err = u.Take(s, f); err != nil {
+				t.Fatal(err)
+			}
+			if u.Phase == Outbound && len(u.Old) != len(c.there)+1 {
+				t.Errorf("these go: %v", u.Old)
+			}
+		}
+		if u = u.Finish(); u.Epoch != 6 || u.Skip != 0 || u.Old != nil {
+			t.Errorf("%+v", u)
+		}
+	}
+}
+
 func TestClock(t *testing.T) {
 	c := &Clock{Start: noon, Every: time.Hour, Slack: time.Minute}
 	for _, x := range []struct {

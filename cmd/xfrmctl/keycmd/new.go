@@ -40,6 +40,8 @@ func Run(env *Env, args []string) error {
 		return c.newFiles()
 	case w.verb == "status" || env.DryRun:
 		return c.status()
+	case w.giveUp:
+		return c.giveUp()
 	case !w.at.IsZero():
 		return c.byClock()
 	}

@@ -50,7 +50,11 @@ func (c *command) tell(o rotate.Outcome) error {
 	case o.Err != nil:
 		return nil
 	}
-	_, err := fmt.Fprintf(c.env.Stdout, "%s: tunnel %s: step %s taken: %s\n%s%s", c.words.As, o.Tunnel, o.Step, phaseText(&o.Is), indent(known(&o)), indent(c.next(&o.Is)))
+	what := fmt.Sprintf("step %s taken", o.Step)
+	if o.Step == "" {
+		what = fmt.Sprintf("rotation to epoch %d given up", o.Is.Skip)
+	}
+	_, err := fmt.Fprintf(c.env.Stdout, "%s: tunnel %s: %s: %s\n%s%s", c.words.As, o.Tunnel, what, phaseText(&o.Is), indent(known(&o)), indent(c.next(&o.Is)))
 	return err
 }
 
@@ -128,6 +132,9 @@ func (c *command) next(t *rotate.Tunnel) string {
 		return "next: drain, when the peer has taken step outbound too"
 	case rotate.StepDelete:
 		return "next: delete, now"
+	}
+	if t.Skip != 0 {
+		return fmt.Sprintf("next: give it up at the peer too, then rotate to epoch %d", t.Skip+1)
 	}
 	if t.Said != 0 && t.Epoch != t.Said {
 		return fmt.Sprintf("the document says epoch %d, from which this one was counted: write %d into it when both ends are there", t.Said, t.Epoch)

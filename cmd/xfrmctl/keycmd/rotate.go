@@ -119,6 +119,30 @@ func (c *command) with(readOnly bool, onTaken func(rotate.Outcome), do func(*rot
 	return errors.Join(err, s.Close(), links.Close())
 }
 
+// giveUp returns to the keys in force.
+func (c *command) giveUp() error {
+	return c.with(false, nil, func(r *rotate.Runner) error {
+		all, err := r.GiveUp(c.env.Ctx, c.words.tunnels)
+		var first error
+		n := 0
+		for _, o := range all {
+			switch {
+			case o.Err == nil:
+				err = errors.Join(err, c.tell(o))
+			case first == nil:
+				first = fmt.Errorf("%s: %w", o.Tunnel, o.Err)
+				fallthrough
+			default:
+				n++
+			}
+		}
+		if err == nil && first != nil {
+			err = &UntakenError{n, first}
+		}
+		return err
+	})
+}
+
 // status prints how the keys of all tunnels stand.
 func (c *command) status() error {
 	return c.with(true, nil, func(r *rotate.Runner) error {

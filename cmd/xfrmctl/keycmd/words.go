@@ -24,6 +24,7 @@ type words struct {
 	tunnels []string
 	step    rotate.Step
 	ready   bool
+	giveUp  bool
 	quiet   time.Duration
 	wait    time.Duration
 	at      time.Time
@@ -53,6 +54,7 @@ func options() []option {
 		{"--epoch", "N", "new: files of that epoch of static keys; rotate: the epoch to go to", "new rotate", func(w *words, v string) error { return w.number(v) }},
 		{"--step", "STEP", "this step and no other: " + stepNames(), "rotate", func(w *words, v string) error { return w.setStep(v) }},
 		{"--peer-ready", "", "your word that the peer has taken the step that this one waits for", "rotate", func(w *words, _ string) error { w.ready = true; return nil }},
+		{"--give-up", "", "return to the keys in force, from a rotation that cannot go on", "rotate", func(w *words, _ string) error { w.giveUp = true; return nil }},
 		{"--wait", "TIME", "how long to wait for what a step needs (" + defaultWait.String() + ")", "rotate", duration(func(w *words) *time.Duration { return &w.wait })},
 		{"--quiet-for", "TIME", "how long the old inbound SA must have carried nothing (" + defaultQuiet.String() + ")", "rotate", duration(func(w *words) *time.Duration { return &w.quiet })},
 		{"--at", "TIME", "stay, and take all steps by the clock: both ends send with the new keys at this time, like 2026-01-31T03:00:00Z", "rotate", setAt},
@@ -187,6 +189,8 @@ func (w *words) check() error {
 		return wordError("keys rotate may read the document again: it cannot be standard input")
 	case !w.at.IsZero() && (w.step != "" || w.ready):
 		return wordError("--at takes all steps by the clock, without --step and --peer-ready")
+	case w.giveUp && (w.step != "" || w.ready || !w.at.IsZero() || w.epoch != 0):
+		return wordError("--give-up takes no step")
 	case !w.at.IsZero() && w.slack == 0:
 		return wordError("--slack 0: no two clocks are the same")
 	}
