@@ -33,7 +33,7 @@ func Differences(wanted, observed *State) (all []Difference) {
 	}
 	for id, x := range matched(w.ifaces, o.ifaces) {
 		d := Difference{ID: id, WantInterface: x[0], GotInterface: x[1]}
-		add(d, x.differ(interfaceDifferences), x.both())
+		add(d, x.differ(allOfInterface), x.both())
 	}
 	for id, x := range matched(w.sas, o.sas) {
 		d := Difference{ID: id, WantSA: x[0], GotSA: x[1]}
@@ -111,6 +111,15 @@ func routeDifferences(want, got *Route) []string {
 	return []string{"dev"}
 }
 
+func allOfInterface(want, got *Interface) []string {
+	words := interfaceDifferences(want, got)
+	if want.NoXFRM != got.NoXFRM {
+		words = append(words, "disable_xfrm")
+	}
+	return words
+}
+
+// interfaceDifferences leaves out what apply may set in another's interface.
 func interfaceDifferences(want, got *Interface) (words []string) {
 	note := func(differs bool, word string) {
 		if differs {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 
 	"github.com/jsimonetti/rtnetlink/v2"
 	"github.com/mdlayher/netlink"
@@ -19,18 +20,31 @@ const (
 	sizeofIfAddrMsg = 8
 )
 
+// netnsDir is where `ip netns` keeps its names.
+const netnsDir = "/run/netns"
+
 // Look reads what a namespace has, for those who write it down: foreign objects
-// too, and the keys that the engine shows. Of cfg it takes the connections and
-// the namespace.
-func Look(ctx context.Context, cfg *Config) (*State, error) {
+// too, the keys that the engine shows, the default policy, and its interfaces
+// that live in namespaces with a name. Of cfg it takes the connections and the
+// namespace. unseen are lines about namespaces that could not be entered.
+func Look(ctx context.Context, cfg *Config) (out *State, unseen []string, err error) {
 	s := &Session{cfg: *cfg, places: map[string]*place{}, store: &store{}}
-	out, err := s.observe(ctx, &State{})
+	all := &State{Settings: []*Settings{{}}}
+	names, _ := os.ReadDir(netnsDir) // none where `ip netns` was never used
+	for _, n := range names {
+		if _, err := s.place(n.Name()); err != nil {
+			unseen = append(unseen, fmt.Sprintf("network namespace %s: %v", n.Name(), err))
+			continue
+		}
+		all.Interfaces = append(all.Interfaces, &Interface{NetNS: n.Name()})
+	}
+	out, err = s.observe(ctx, all)
 	if err := errors.Join(err, s.Close()); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	// observe drops the keys, so that no plan can look at them
 	out.SAs, err = cfg.XFRM.ListSAs(ctx, nil)
-	return out, err
+	return out, unseen, err
 }
 
 // LocalAddresses returns the addresses that a namespace has.

@@ -1,6 +1,7 @@
 package export
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -58,7 +59,7 @@ type finder struct {
 	traffic  map[pair]*tunnel // without interface
 	guarded  map[pair]*tunnel
 	ifIDs    map[uint32]*tunnel
-	ifaces   map[string]*tunnel
+	ifaces   map[place]*tunnel
 	prefixes map[string]*tunnel
 	// added and gone are routes that only the document, or only the machine, has.
 	added map[netip.Prefix]*provision.Route
@@ -67,7 +68,7 @@ type finder struct {
 
 func (w *writer) finder(all []provision.Difference) *finder {
 	f := &finder{sas: map[provision.ID]*tunnel{}, traffic: map[pair]*tunnel{}, guarded: map[pair]*tunnel{}, ifIDs: map[uint32]*tunnel{},
-		ifaces: map[string]*tunnel{}, prefixes: map[string]*tunnel{}, added: map[netip.Prefix]*provision.Route{}, gone: map[netip.Prefix]bool{}}
+		ifaces: map[place]*tunnel{}, prefixes: map[string]*tunnel{}, added: map[netip.Prefix]*provision.Route{}, gone: map[netip.Prefix]bool{}}
 	for _, t := range w.tunnels {
 		f.sas[saID(t.in)], f.sas[saID(t.out)] = t, t
 		for _, x := range t.pairs {
@@ -80,7 +81,7 @@ func (w *writer) finder(all []provision.Difference) *finder {
 			f.prefixes[x.peer.String()] = t
 		}
 		if t.iface != nil {
-			f.ifIDs[t.iface.IfID], f.ifaces[t.iface.Name] = t, t
+			f.ifIDs[t.iface.IfID], f.ifaces[place{t.iface.NetNS, t.iface.Name}] = t, t
 		}
 	}
 	for _, d := range all {
@@ -97,7 +98,7 @@ func (w *writer) finder(all []provision.Difference) *finder {
 func (f *finder) tunnel(d *provision.Difference) *tunnel {
 	switch {
 	case d.WantInterface != nil:
-		return f.ifaces[d.WantInterface.Name]
+		return f.ifaces[place{d.WantInterface.NetNS, d.WantInterface.Name}]
 	case d.GotSA != nil:
 		return f.sas[d.ID]
 	case d.WantRoute != nil || d.GotRoute != nil:
@@ -105,7 +106,7 @@ func (f *finder) tunnel(d *provision.Difference) *tunnel {
 		if r == nil {
 			r = d.GotRoute
 		}
-		if t := f.ifaces[r.Dev]; t != nil {
+		if t := f.ifaces[place{r.NetNS, r.Dev}]; t != nil {
 			return t
 		}
 		return f.prefixes[r.Dst.String()]
@@ -130,6 +131,8 @@ func (f *finder) policy(d *provision.Difference) *tunnel {
 	return f.traffic[x]
 }
 
+const elsewhere = "it belongs to no tunnel of the document"
+
 // difference says in words how an object differs, and why; "" nothing that has
 // to be said.
 func (w *writer) difference(d *provision.Difference, f *finder) string {
@@ -140,11 +143,10 @@ func (w *writer) difference(d *provision.Difference, f *finder) string {
 		return "" // said of the other one
 	case d.GotPolicy != nil && d.WantPolicy == nil:
 		return lostPolicy(d.GotPolicy)
-	case len(d.Words) == 0 && (d.GotSA != nil || d.GotInterface != nil):
-		if why := w.why[d.ID]; why != "" {
-			return why
-		}
-		return "it belongs to no tunnel of the document"
+	case len(d.Words) == 0 && d.GotSA != nil:
+		return cmp.Or(w.why[d.ID], elsewhere)
+	case len(d.Words) == 0 && d.GotInterface != nil:
+		return cmp.Or(w.unused[place{d.GotInterface.NetNS, d.GotInterface.Name}], elsewhere)
 	case len(d.Words) == 0:
 		return "not here, and made by the document"
 	}
@@ -181,5 +183,5 @@ func lostPolicy(p *netlinkx.Policy) string {
 	case len(p.Templates) == 0:
 		return "documents let nothing out in clear by policies"
 	}
-	return "it belongs to no tunnel of the document"
+	return elsewhere
 }

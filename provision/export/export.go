@@ -32,6 +32,8 @@ type Options struct {
 	Local func(netip.Addr) bool
 	// UnderlayMTU returns the MTU of a device.
 	UnderlayMTU func(ctx context.Context, name string) (int, error)
+	// Unseen are lines about what could not be looked at.
+	Unseen []string
 	// Userspace: the SAs are the userspace engine's.
 	Userspace bool
 }
@@ -50,7 +52,7 @@ type Result struct {
 // Export writes down what is there. state is borrowed. Routes are looked at
 // where they lead to XFRM interfaces, or guard.
 func Export(ctx context.Context, state *provision.State, o *Options) (*Result, error) {
-	w := &writer{o: o, state: relevant(state), why: map[provision.ID]string{}}
+	w := &writer{o: o, state: relevant(state), why: map[provision.ID]string{}, unused: map[place]string{}, defaults: defaults(state), rest: slices.Clone(o.Unseen)}
 	w.group()
 	w.nameAll()
 	w.shape(ctx)
@@ -81,24 +83,30 @@ type writer struct {
 	o       *Options
 	state   *provision.State
 	tunnels []*tunnel
-	nodes   []*node // the own one first
-	why     map[provision.ID]string
-	head    []string // comments at the top
-	rest    []string // lines about what belongs to no tunnel
+	nodes   []*node                 // the own one first
+	why     map[provision.ID]string // SAs that are in no tunnel
+	unused  map[place]string        // and interfaces
+	// defaults is the default policy as documents have it, "" that it accepts all.
+	defaults string
+	head     []string // comments at the top
+	rest     []string // lines about what belongs to no tunnel
 }
 
 // relevant leaves out routes that have nothing to do with tunnels, and those
 // that the kernel makes with addresses.
 func relevant(s *provision.State) *provision.State {
 	out := *s
-	out.Routes, out.Settings, out.Placements = nil, nil, nil
-	ifaces := map[string]*provision.Interface{}
+	out.Interfaces, out.Routes, out.Settings, out.Placements = nil, nil, nil, nil
+	ifaces := map[place]*provision.Interface{}
 	for _, i := range s.Interfaces {
-		ifaces[i.Name] = i
+		if i.NetNS == "" || i.IfID != 0 { // else another namespace's
+			ifaces[place{i.NetNS, i.Name}] = i
+			out.Interfaces = append(out.Interfaces, i)
+		}
 	}
 	for _, r := range s.Routes {
 		leads := func(dev string) bool {
-			i := ifaces[dev]
+			i := ifaces[place{r.NetNS, dev}]
 			connected := func(a netip.Prefix) bool { return a.Masked() == r.Dst }
 			return i != nil && !slices.ContainsFunc(i.Addresses, connected) && !r.Dst.Addr().IsLinkLocalUnicast() && !r.Dst.Addr().IsMulticast()
 		}
@@ -109,13 +117,29 @@ func relevant(s *provision.State) *provision.State {
 	return &out
 }
 
+// place is a name in a namespace.
+type place struct{ netns, name string }
+
+// defaults returns the default policy as documents have it.
+func defaults(s *provision.State) string {
+	var parts []string
+	for _, x := range s.Settings {
+		for _, dir := range []string{"in", "fwd", "out"} {
+			if x.Device == "" && x.Values[dir] == uint64(netlinkx.DefaultBlock) {
+				parts = append(parts, dir+": block")
+			}
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
 // resolve reads the document of some tunnels and returns what this machine
 // would have by it. Keys are others, and SPIs those that are there.
 func (w *writer) resolve(ctx context.Context, tunnels []*tunnel) (*provision.State, error) {
 	if len(tunnels) == 0 {
 		return &provision.State{}, nil
 	}
-	probe := &writer{o: w.o, tunnels: tunnels, nodes: w.nodes}
+	probe := &writer{o: w.o, tunnels: tunnels, nodes: w.nodes, defaults: w.defaults}
 	if len(tunnels) == 1 {
 		probe.nodes = []*node{tunnels[0].near, tunnels[0].peer}
 	}

@@ -168,7 +168,7 @@ func (w *writer) furnish() {
 	}
 	w.tunnels = kept
 	for _, i := range ifaces {
-		w.why[provision.ID("interface "+i.Name)] = "no tunnel of the document leads through it"
+		w.unused[place{i.NetNS, i.Name}] = "no tunnel of the document leads through it"
 	}
 }
 

@@ -31,7 +31,11 @@ func (w *writer) shape(ctx context.Context) {
 		}
 		for _, x := range t.pairs {
 			around.Policies = append(append(around.Policies, policies[x]...), policies[pair{x.peer, x.own}]...)
-			around.Routes = append(around.Routes, routes[x.peer]...)
+			for _, r := range routes[x.peer] {
+				if t.iface == nil || r.NetNS == t.iface.NetNS {
+					around.Routes = append(around.Routes, r)
+				}
+			}
 		}
 		t.routed(around.Routes)
 		if err := w.guard(ctx, t, around); err != nil {
@@ -100,7 +104,7 @@ func (w *writer) exclude(t *tunnel, err error) {
 	}
 	w.why[saID(t.in)], w.why[saID(t.out)] = why, why
 	if t.iface != nil {
-		w.why[provision.ID("interface "+t.iface.Name)] = why
+		w.unused[place{t.iface.NetNS, t.iface.Name}] = why
 	}
 }
 

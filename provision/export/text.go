@@ -44,11 +44,14 @@ func (w *writer) text(keys func(*tunnel) (keys, spi string)) string {
 		if !n.endpoint.IsValid() {
 			continue
 		}
-		underlay := ""
+		more := ""
 		if n.underlay != "" {
-			underlay = ", underlay: " + n.underlay
+			more = ", underlay: " + n.underlay
 		}
-		p.add("  %s: {endpoint: %s%s}", n.name, quoted(n.endpoint), underlay)
+		if n.name == w.o.Node && w.defaults != "" {
+			more += ", default_policy: {" + w.defaults + "}"
+		}
+		p.add("  %s: {endpoint: %s%s}", n.name, quoted(n.endpoint), more)
 	}
 	if len(w.tunnels) == 0 {
 		return p.String()

@@ -84,11 +84,11 @@ func Export(env *Env, args []string) error {
 			return fmt.Errorf("%s: keys are written to a new file only (%w)", w.keyFile, errors.Join(err, fs.ErrExist))
 		}
 	}
-	state, err := look(env)
+	state, unseen, err := look(env)
 	if err != nil {
 		return err
 	}
-	res, err := w.export(env, state)
+	res, err := w.export(env, state, unseen)
 	if err != nil {
 		return err
 	}
@@ -101,20 +101,20 @@ func Export(env *Env, args []string) error {
 	return env.print(res.Document)
 }
 
-func look(env *Env) (*provision.State, error) {
+func look(env *Env) (state *provision.State, unseen []string, err error) {
 	xfrm, err := env.XFRM()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	links, err := env.Links()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	state, err := provision.Look(env.Ctx, &provision.Config{XFRM: xfrm, Links: links, NetNS: env.NetNS})
-	return state, errors.Join(err, links.Close())
+	state, unseen, err = provision.Look(env.Ctx, &provision.Config{XFRM: xfrm, Links: links, NetNS: env.NetNS})
+	return state, unseen, errors.Join(err, links.Close())
 }
 
-func (w *exportWords) export(env *Env, state *provision.State) (*export.Result, error) {
+func (w *exportWords) export(env *Env, state *provision.State, unseen []string) (*export.Result, error) {
 	userspace, err := env.Userspace()
 	if err != nil {
 		return nil, err
@@ -124,7 +124,7 @@ func (w *exportWords) export(env *Env, state *provision.State) (*export.Result, 
 		return nil, err
 	}
 	return export.Export(env.Ctx, state, &export.Options{
-		Node: w.node, Owner: w.owner, Names: w.names, Root: w.root, KeyFile: w.keyFile, Userspace: userspace,
+		Node: w.node, Owner: w.owner, Names: w.names, Root: w.root, KeyFile: w.keyFile, Userspace: userspace, Unseen: unseen,
 		Local: func(a netip.Addr) bool { return local[a] }, UnderlayMTU: env.underlayMTU(),
 	})
 }
