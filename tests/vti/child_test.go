@@ -1,11 +1,14 @@
 package vti
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -23,11 +26,12 @@ import (
 const variable = "XFRMCTL_VTI_CHILD"
 
 // job is what a child does. It ends itself with SIGKILL before message number
-// Messages, or behind step number Steps; 0 never.
+// Messages, or behind step number Steps; message number Refused fails. 0 never.
 type job struct {
 	NetNS, StateDir string
 	Way             string // convert, undo
 	Messages, Steps int
+	Refused         int
 }
 
 // counted is what a child that was not killed prints.
@@ -103,9 +107,14 @@ type mortal struct {
 	n *counted
 }
 
+var errRefused = errors.New("refused by the test")
+
 func (m *mortal) Send(b []byte) error {
-	if m.n.Messages++; m.n.Messages == m.j.Messages {
+	switch m.n.Messages++; m.n.Messages {
+	case m.j.Messages:
 		die()
+	case m.j.Refused:
+		return errRefused
 	}
 	return m.Transport.Send(b)
 }
@@ -160,8 +169,12 @@ func (e *end) child(t *testing.T, j job) (n counted, killed bool) {
 	}
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = append(os.Environ(), variable+"="+string(text))
-	cmd.Stderr = os.Stderr
+	var said bytes.Buffer
+	cmd.Stderr = &said
 	out, err := cmd.Output()
+	if j.Refused != 0 && err != nil && strings.Contains(said.String(), errRefused.Error()) {
+		return n, false
+	}
 	if x, ok := err.(*exec.ExitError); ok && x.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL {
 		return n, true
 	}
@@ -169,7 +182,7 @@ func (e *end) child(t *testing.T, j job) (n counted, killed bool) {
 		err = json.Unmarshal(out, &n)
 	}
 	if err != nil {
-		t.Fatalf("%+v: %v", j, err)
+		t.Fatalf("%+v: %v: %s", j, err, said.String())
 	}
 	return n, false
 }

@@ -94,6 +94,27 @@ func TestName(t *testing.T) {
 	}
 }
 
+// TestLate: what came to the interface after the conversion goes through the VTI
+// when it comes back, and at no moment past it.
+func TestLate(t *testing.T) {
+	a, _ := build(t, kinds()[0])
+	w := watch(t, a.ns)
+	a.convert(t, "vti0")
+	a.batch(t, "route del 10.2.0.0/16\nroute add 10.2.0.1/32 dev vti0 metric 3 src 10.1.0.1\naddr add 10.66.0.1/32 dev vti0\n")
+	f := startFlood(t, a)
+	out, err := a.try("convert", "--undo")
+	f.stop(t)
+	if err != nil || !strings.Contains(out, "route 10.2.0.1/32 came after the conversion") {
+		t.Errorf("%v: %s", err, out)
+	}
+	for words, want := range map[string]string{"-d route show dev vti0": "unicast 10.2.0.1 proto boot scope link src 10.1.0.1 metric 3", "addr show dev vti0": "10.66.0.1/32", "link show vti0": "vti0@NONE"} {
+		if out := a.ns.MustRun(t, sandbox.IP(), strings.Fields(words)...); !strings.Contains(out, want) {
+			t.Errorf("%s has no %q:\n%s", words, want, out)
+		}
+	}
+	w.judge(t)
+}
+
 // TestRefused: what cannot be converted is named with its reason, and nothing
 // is touched.
 func TestRefused(t *testing.T) {
