@@ -14,11 +14,7 @@ import (
 // is asked. What it decided is in the SA: SA.Offload is nil in software.
 type Placement struct {
 	Want offload.Want
-	Rung offload.Rung
-	NIC  string
-	// Reason says why it is on no better rung, Fix what to do; "" it is on the best.
-	Reason string
-	Fix    string
+	offload.Choice
 }
 
 // String returns where the SA shall be and why: "nic-crypto on eth0".

@@ -59,7 +59,7 @@ func Plan(wanted, observed *State, owner *Owner, known *Ledger, opts Options) (*
 	if len(p.refused) > 0 {
 		return nil, &RefusedError{p.refused}
 	}
-	return &Result{Steps: p.ordered(), Left: p.left, Notes: p.notes}, nil
+	return &Result{Steps: p.ordered(), Left: p.left, Notes: slices.Concat(wanted.Notes, p.notes)}, nil
 }
 
 // stage is a place in the order of steps.

@@ -55,3 +55,7 @@ func (s *Session) Packets(ctx context.Context, id netlinkx.SAID) (n uint64, ther
 
 // SAObject returns the name that an SA has in Options and messages.
 func SAObject(id netlinkx.SAID) ID { return ID(id.String()) }
+
+// PolicyObject returns the name that a policy has there: two policies with one
+// cannot be in one namespace.
+func PolicyObject(p *netlinkx.Policy) ID { return policyID(p) }

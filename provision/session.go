@@ -224,7 +224,8 @@ func (s *Session) apply(ctx context.Context, wanted *State, opts Options) (res *
 		late := run.refused != nil && !slices.Contains(fresh, run.refused.ID) && (errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist))
 		return res, late, errors.Join(err, s.record(context.WithoutCancel(ctx), wanted))
 	}
-	return res, false, s.confirm(ctx, wanted, opts)
+	res.Notes, err = s.confirm(ctx, wanted, opts)
+	return res, false, err
 }
 
 // Delete removes all that is ours.
@@ -268,23 +269,23 @@ func (s *Session) intend(steps []*Step) (fresh []ID, err error) {
 	return fresh, s.store.save()
 }
 
-// confirm reads everything back.
-func (s *Session) confirm(ctx context.Context, wanted *State, opts Options) error {
+// confirm reads everything back, and returns what is worth knowing of it.
+func (s *Session) confirm(ctx context.Context, wanted *State, opts Options) (notes []string, err error) {
 	observed, err := s.read(ctx, wanted)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := s.settle(observed, wanted); err != nil {
-		return err
+		return nil, err
 	}
 	res, err := Plan(wanted, observed, &s.cfg.Owner, s.store.ledger(s.cfg.OwnCounters), opts)
 	if err != nil {
-		return fmt.Errorf("read back: %w", err)
+		return nil, fmt.Errorf("read back: %w", err)
 	}
 	if len(res.Steps) > 0 {
-		return &UnreachedError{res.Steps}
+		return res.Notes, &UnreachedError{res.Steps}
 	}
-	return nil
+	return res.Notes, nil
 }
 
 func (s *Session) record(ctx context.Context, wanted *State) error {

@@ -21,6 +21,8 @@ type State struct {
 	// Placements say of SAs, by identity, that a device shall carry them. An SA
 	// that has none is for software. Only in wanted states.
 	Placements map[ID]*Placement
+	// Notes say what is worth knowing about a wanted state, in a line each.
+	Notes []string
 }
 
 // Interface is an XFRM interface. Wanted ones are always up in the end.

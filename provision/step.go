@@ -97,7 +97,7 @@ type Result struct {
 	// Left are objects of ours that are not wanted and stay because pruning was
 	// not asked for.
 	Left []ID
-	// Notes say in a line each what is worth knowing about the wanted state and
-	// needs no step: SAs that no device carries though one should.
+	// Notes are those of the wanted state, and of what is there and needs no step:
+	// SAs that no device carries though one should.
 	Notes []string
 }

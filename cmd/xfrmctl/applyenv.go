@@ -51,6 +51,10 @@ func (e *env) applyEnv() *apply.Env {
 		Tell:      e.tellManager,
 		Terminal:  isTerminal(e.stderr),
 		Userspace: e.userspace,
+		Engine: func(choose func(string) (string, error)) (err error) {
+			e.opts.engine, err = choose(e.opts.engine)
+			return err
+		},
 	}
 }
 

@@ -115,9 +115,11 @@ func (c *checker) ends(t *Tunnel) {
 			c.r.fail(v.at, "%s is not an end of this tunnel", node)
 		}
 	}
-	for node, v := range t.Underlays {
-		if !t.endsAt(node) {
-			c.r.fail(v.at, "%s is not an end of this tunnel", node)
+	for _, named := range []map[string]Value[string]{t.Underlays, t.NetNS} {
+		for node, v := range named {
+			if !t.endsAt(node) {
+				c.r.fail(v.at, "%s is not an end of this tunnel", node)
+			}
 		}
 	}
 }
@@ -150,8 +152,9 @@ func (c *checker) shared(t *Tunnel) {
 	}
 	if t.Interface.Set {
 		for _, end := range t.Between {
-			take(t.Interface.at, end.V, "interface "+t.Interface.V)
-			if t.Interface.V == c.at(t, end.V).Underlay.V {
+			netns := t.NetNS[end.V].V
+			take(t.Interface.at, end.V+" "+netns, "interface "+t.Interface.V)
+			if t.Interface.V == c.at(t, end.V).Underlay.V && netns == "" {
 				c.r.fail(t.Interface.at, "interface %s cannot be its own underlay", t.Interface.V)
 			}
 		}
@@ -296,6 +299,9 @@ func (c *checker) interfaceOf(t *Tunnel) {
 			if v.Set {
 				c.r.fail(v.at, "this is for an interface, and the tunnel has none")
 			}
+		}
+		for _, v := range t.NetNS {
+			c.r.fail(v.at, "this is for an interface, and the tunnel has none")
 		}
 		for _, who := range slices.Sorted(maps.Keys(t.Addresses)) {
 			c.r.fail(t.at, "tunnel %s has addresses for %s and no interface", t.Name.V, who)

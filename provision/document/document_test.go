@@ -97,7 +97,7 @@ func TestBothEndsAgree(t *testing.T) {
 	if i.MTU != 1446 || i.Name != "ipsec0" || len(i.Addresses) != 1 || i.Addresses[0] != netip.MustParsePrefix("10.255.0.1/30") {
 		t.Errorf("%+v", i)
 	}
-	if len(east.State.Policies) != 3 || len(east.State.Routes) != 2 || east.State.Routes[0].Dst != netip.MustParsePrefix("10.2.0.0/16") {
+	if len(east.State.Policies) != 6 || len(east.State.Routes) != 2 || east.State.Routes[0].Dst != netip.MustParsePrefix("10.2.0.0/16") {
 		t.Errorf("%+v", east.State)
 	}
 }
@@ -110,7 +110,7 @@ func TestPlansFromNothing(t *testing.T) {
 	}
 	known := &provision.Ledger{Objects: map[provision.ID]string{}, Spent: map[string]bool{}, Fingerprint: func(sa *netlinkx.SA) string { return sa.String() }}
 	res, err := provision.Plan(w.State, &provision.State{}, &w.Owner, known, provision.Options{})
-	if err != nil || len(res.Steps) != 10 {
+	if err != nil || len(res.Steps) != 13 {
 		t.Errorf("%v, %d steps", err, len(res.Steps))
 	}
 }

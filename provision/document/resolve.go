@@ -12,6 +12,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/xfrmctl/xfrmctl/gsogro"
 	"github.com/xfrmctl/xfrmctl/ifaces"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/provision"
@@ -27,10 +28,17 @@ type Surroundings struct {
 	BootIDs map[string]string
 	// UnderlayMTU returns the MTU of a device.
 	UnderlayMTU func(ctx context.Context, name string) (int, error)
+	// Device returns the GRO and GSO settings of a device, Namespace an error
+	// unless there is a network namespace of that name.
+	Device    func(ctx context.Context, name string) (*gsogro.State, error)
+	Namespace func(name string) error
+	// Place decides where an SA shall be, and says in the SA that a device shall
+	// carry it.
+	Place func(ctx context.Context, sa *netlinkx.SA, wish *Wish) (*provision.Placement, error)
 	// Userspace: the userspace engine will have the SAs.
 	Userspace bool
-	// NoKeys follows no references: keys are zeros, and what comes from keys is
-	// not what it will be.
+	// NoKeys follows no references and looks at no devices and namespaces: keys
+	// are zeros, and what comes from keys is not what it will be.
 	NoKeys bool
 	// Epochs are those of tunnels, by name, where they are not the number that
 	// the document says; package rotate knows them.
@@ -64,6 +72,7 @@ func (d *Document) Resolve(ctx context.Context, node string, in *Surroundings) (
 	ifIDs := d.allocate(d.Owner.IfID.V, func(t *Tunnel) Value[uint32] { return t.IfID })
 	d.r.problems = nil
 	made := map[routeKey]*provision.Route{}
+	var ends []*end
 	for k, t := range d.Tunnels {
 		peer := t.Between[0].V
 		switch node {
@@ -73,13 +82,36 @@ func (d *Document) Resolve(ctx context.Context, node string, in *Surroundings) (
 		default:
 			continue
 		}
-		e := &end{d: d, t: t, self: d.at(t, node), peer: d.at(t, peer), in: in, reqID: reqIDs[k], made: made}
+		e := &end{d: d, t: t, self: d.at(t, node), peer: d.at(t, peer), in: in, reqID: reqIDs[k], made: made, carried: map[netlinkx.Dir]*netlinkx.Offload{}}
 		if t.Interface.Set {
 			e.ifID = ifIDs[k]
 		}
 		e.resolve(ctx, w)
+		ends = append(ends, e)
 	}
+	d.complete(ctx, node, ends, w.State)
 	return w, d.r.err()
+}
+
+// complete adds what depends on all tunnels of the node.
+func (d *Document) complete(ctx context.Context, node string, ends []*end, s *provision.State) {
+	there := map[provision.ID]bool{}
+	for _, p := range s.Policies {
+		there[provision.PolicyObject(p)] = true
+	}
+	underlays := []Value[string]{}
+	if v := d.Nodes[node].Underlay; v.Set {
+		underlays = append(underlays, v)
+	}
+	for _, e := range ends {
+		e.guards(s, there)
+		if e.self.Underlay.Set {
+			underlays = append(underlays, e.self.Underlay)
+		}
+	}
+	if len(ends) > 0 {
+		d.settings(ctx, d.Nodes[node], ends[0].in, underlays, s)
+	}
 }
 
 // OwnerOf returns in whose name the node of that name makes objects.
@@ -134,6 +166,7 @@ type end struct {
 	reqID, ifID uint32
 	made        map[routeKey]*provision.Route // by all tunnels of the node
 	epoch       uint64                        // of the SA that is being made
+	carried     map[netlinkx.Dir]*netlinkx.Offload
 }
 
 func (e *end) resolve(ctx context.Context, w *Wanted) {
@@ -148,6 +181,7 @@ func (e *end) resolve(ctx context.Context, w *Wanted) {
 		return
 	}
 	s := w.State
+	e.surrounded()
 	for _, x := range e.selectors() {
 		s.Policies = append(s.Policies, e.policies(x[0], x[1])...)
 	}
@@ -172,6 +206,7 @@ func (e *end) sas(ctx context.Context, w *Wanted) *netlinkx.SA {
 		e.epoch = epoch
 		sa := e.sa(ctx, from, to)
 		if all = all && sa != nil; all {
+			e.place(ctx, sa, w.State)
 			w.State.SAs = append(w.State.SAs, sa)
 			w.SAs[e.t.Name.V] = append(w.SAs[e.t.Name.V], EpochSA{epoch, sa})
 		}
@@ -205,6 +240,7 @@ func (e *end) policies(own, peers netip.Prefix) (all []*netlinkx.Policy) {
 		p.Dir, p.IfID, p.Templates = dir, e.ifID, []netlinkx.Template{t}
 		p.Selector = netlinkx.Selector{Family: netlinkx.FamilyOf(src.Addr()), Src: src, Dst: dst}
 		p.Priority = 10000 - uint32(src.Bits()+dst.Bits()) // the narrower wins
+		p.Mark, p.Offload = e.policyMark(dir), e.policyOffload(dir)
 		all = append(all, p)
 	}
 	add(netlinkx.PolicyIn, peers, own, in)
@@ -226,7 +262,8 @@ func (e *end) template(from, to *Node) netlinkx.Template {
 }
 
 func (e *end) iface(ctx context.Context, sa *netlinkx.SA) *provision.Interface {
-	i := &provision.Interface{Name: e.t.Interface.V, IfID: e.ifID, Underlay: e.self.Underlay.V, MTU: e.t.MTU.V}
+	i := &provision.Interface{Name: e.t.Interface.V, IfID: e.ifID, Underlay: e.self.Underlay.V, MTU: e.t.MTU.V,
+		NetNS: e.t.NetNS[e.self.Name].V, NoXFRM: !e.in.Userspace && !e.blocksOut()}
 	for _, a := range e.t.Addresses[e.self.Name] {
 		i.Addresses = append(i.Addresses, a.V)
 	}
@@ -273,9 +310,10 @@ func (e *end) fits(ctx context.Context, sa *netlinkx.SA) (int, error) {
 // one prefix share a route.
 func (e *end) routes(s *provision.State) {
 	for _, x := range e.selectors() {
-		e.route(s, &provision.Route{Dst: x[1], Dev: e.t.Interface.V, Metric: provision.RouteMetric})
-		if e.t.Guard.V == "true" || e.t.Guard.V == "routes" {
-			e.route(s, &provision.Route{Dst: x[1], Metric: provision.GuardMetric})
+		netns := e.t.NetNS[e.self.Name].V
+		e.route(s, &provision.Route{Dst: x[1], Dev: e.t.Interface.V, Metric: provision.RouteMetric, NetNS: netns})
+		if e.t.guardRoutes() {
+			e.route(s, &provision.Route{Dst: x[1], Metric: provision.GuardMetric, NetNS: netns})
 		}
 	}
 }

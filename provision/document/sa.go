@@ -67,8 +67,12 @@ func (l *Limits) limits() netlinkx.Limits {
 // parameters are what an SA cannot change: with another of them it has another
 // key and SPI, at both ends, so that the new pair stands beside the old one.
 func (e *end) parameters(sa *netlinkx.SA) string {
-	return fmt.Sprintf("%s %s %s %v %s esn %v window %d tfc %d encap %v reqid %d", sa.Src, sa.Dst, sa.Proto, sa.Mode,
+	t := fmt.Sprintf("%s %s %s %v %s esn %v window %d tfc %d encap %v reqid %d", sa.Src, sa.Dst, sa.Proto, sa.Mode,
 		e.t.suite().Name, e.t.ESN.V, e.t.Window.V, e.t.TFCPad.V, e.t.EncapPort.Set, e.reqID)
+	if m := e.t.Mark; m.In.Set || m.Out.Set { // which has an SA of its own beside the old one
+		t += fmt.Sprintf(" mark %v %v", m.In.V, m.Out.V)
+	}
+	return t
 }
 
 // key gives an SA its algorithms, key and SPI.

@@ -49,11 +49,27 @@ type Node struct {
 	Default  DefaultPolicy     // of the node's namespace
 }
 
+// EngineFor returns the engine that the document is for, when another is not
+// asked for: auto, kernel or userspace. One that is, which the document does not
+// want, is a mistake at its line: *ProblemsError.
+func (d *Document) EngineFor(asked string) (string, error) {
+	switch {
+	case d.Engine.V == "auto" || d.Engine.V == asked:
+		return asked, nil
+	case asked == "auto":
+		return d.Engine.V, nil
+	}
+	d.r.problems = nil
+	d.r.fail(d.Engine.at, "this document is for engine %s, and --engine %s is asked for", d.Engine.V, asked)
+	return "", d.r.err()
+}
+
 // GRO is how a device shall join and cut packets: a profile, or settings by the
 // names that `xfrmctl gro set` takes. The zero GRO is silent.
 type GRO struct {
 	Profile Value[string]            // keep: nothing is changed; fast: what ESP is fastest with
 	Values  map[string]Value[uint64] // of features 0 off, 1 on
+	at      *yaml.Node
 }
 
 // DefaultPolicy is what becomes of traffic that no policy matches, by direction:

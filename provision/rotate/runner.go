@@ -169,7 +169,7 @@ func (r *Runner) Apply(ctx context.Context, opts provision.Options) (*provision.
 		}
 		var res *provision.Result
 		if res, err = r.settle(ctx, opts); res != nil {
-			all = &provision.Result{Steps: slices.Concat(all.Steps, res.Steps), Left: res.Left}
+			all = &provision.Result{Steps: slices.Concat(all.Steps, res.Steps), Left: res.Left, Notes: res.Notes}
 		}
 		if err == nil && r.cfg.OnTaken != nil {
 			for _, o := range taken {

@@ -52,7 +52,7 @@ func TestEvery(t *testing.T) {
 			}
 			t.Fatalf("it never said %q, but\n%s", want, out)
 		}
-		until("create 9, change 1")
+		until(firstApply(userspace))
 		e.ns.MustRun(t, sandbox.IP(), "route", "del", "10.2.0.0/16", "dev", "ipsec0")
 		until("east: 1 writes: create 1")
 		e.write(t, strings.Replace(site, "cipher", "cypher", 1)+"nonsense: 1\n")

@@ -34,6 +34,15 @@ tunnels:
       - {east: 10.1.0.0/16, west: 10.2.0.0/16}
 `
 
+// firstApply is what the first apply of site says that it made; guard policies
+// are for the kernel.
+func firstApply(userspace bool) string {
+	if userspace {
+		return "create 9, change 1"
+	}
+	return "create 12, change 1"
+}
+
 // end is a node of the document in a namespace.
 type end struct {
 	name   string

@@ -25,7 +25,7 @@ func TestSiteToSite(t *testing.T) {
 		east, west := ends(t, userspace)
 		east.write(t, site)
 		for _, e := range []*end{east, west} {
-			if out := e.do(t, "apply"); !strings.Contains(out, "create 9") {
+			if out := e.do(t, "apply"); !strings.Contains(out, firstApply(userspace)) {
 				t.Errorf("%s: %s", e.name, out)
 			}
 			if out := e.do(t, "apply"); !strings.Contains(out, e.name+": 0 writes") {

@@ -60,7 +60,7 @@ func TestWatch(t *testing.T) {
 		e, _ := ends(t, userspace)
 		path := e.write(t, site)
 		s := stay(t, e, "--watch", "--every", "3600", "--prune")
-		at := s.until(t, 0, "create 9, change 1")
+		at := s.until(t, 0, firstApply(userspace))
 		for _, c := range []struct{ what, words, want string }{
 			{"route", "route del 10.2.0.0/16 dev ipsec0", "1 writes: create 1"},
 			{"guard", "route del unreachable 10.2.0.0/16 metric 4294967040", "1 writes: create 1"},
@@ -105,7 +105,7 @@ func TestQuarrel(t *testing.T) {
 		e, _ := ends(t, userspace)
 		e.write(t, site)
 		s := stay(t, e, "--watch")
-		at := s.until(t, 0, "create 9, change 1")
+		at := s.until(t, 0, firstApply(userspace))
 		for deadline := time.Now().Add(30 * time.Second); !strings.Contains(s.out.String(), "again and again"); time.Sleep(50 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("it quarrels:\n%s", s.out)

@@ -53,7 +53,7 @@ var mayImport = map[string][]string{
 	"provision/vti":          {"ifaces", "ifaces/rtnl", "netlinkx", "provision"},
 	"provision/document":     {"gsogro", "ifaces", "netlinkx", "offload", "provision", "provision/keys"},
 	"provision/rotate":       {"netlinkx", "provision", "provision/document", "provision/keys"},
-	"cmd/xfrmctl/apply":      {"cmd/xfrmctl/ipxfrm", "ifaces", "netlinkx", "provision", "provision/document", "provision/keys", "provision/rotate", "provision/watch"},
+	"cmd/xfrmctl/apply":      {"cmd/xfrmctl/ipxfrm", "gsogro", "ifaces", "netlinkx", "offload", "provision", "provision/document", "provision/keys", "provision/rotate", "provision/watch"},
 	"provision/networkd":     {"netlinkx", "provision"},
 	"provision/export":       {"netlinkx", "provision", "provision/document", "provision/keys"},
 	"cmd/xfrmctl/documents":  {"cmd/xfrmctl/ipxfrm", "ifaces", "netlinkx", "provision", "provision/document", "provision/export", "provision/keys", "provision/networkd"},

@@ -44,6 +44,10 @@ type Env struct {
 	Tell func(assignments ...string)
 	// Terminal: Stderr is one.
 	Terminal bool
+	// Engine makes the engine that choose returns, of which it is told what was
+	// asked for, that of the run: auto, kernel or userspace. It comes before the
+	// three above and Userspace.
+	Engine func(choose func(asked string) (string, error)) error
 	// Userspace reports whether that engine is the userspace one.
 	Userspace func() (bool, error)
 }
@@ -200,6 +204,9 @@ func Run(env *Env, verb string, args []string) error {
 	c := &command{env: env, verb: verb, words: w}
 	if env.Terminal && !env.JSON && !env.Verbose {
 		c.progress = &progress{out: env.Stderr, now: time.Now}
+	}
+	if _, err := w.Read(env); err != nil { // it may name the engine
+		return err
 	}
 	links, err := env.Links()
 	if err != nil {

@@ -1,7 +1,6 @@
 package apply
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"os"
@@ -11,7 +10,6 @@ import (
 	"github.com/xfrmctl/xfrmctl/ifaces"
 	"github.com/xfrmctl/xfrmctl/provision"
 	"github.com/xfrmctl/xfrmctl/provision/document"
-	"github.com/xfrmctl/xfrmctl/provision/keys"
 	"github.com/xfrmctl/xfrmctl/provision/rotate"
 )
 
@@ -22,6 +20,8 @@ type Node struct {
 	StateDir string
 	Boots    map[string]string // boot identifiers of other nodes
 	NoWait   bool              // for the lock
+
+	input []byte // what came from standard input, which can be read once
 }
 
 // SetBoot reads NODE=ID into Boots. Errors are *WordError.
@@ -34,52 +34,44 @@ func (n *Node) SetBoot(v string) error {
 	return nil
 }
 
-// Read reads the document.
+// Read reads the document, and makes the engine that it names that of the run.
 func (n *Node) Read(env *Env) (*document.Document, error) {
-	file, in := n.File, env.Stdin
-	if file != "-" {
-		f, err := os.Open(file)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close() // read only
-		in = f
-	} else {
-		file = "standard input"
-	}
-	b, err := io.ReadAll(in)
+	file, b, err := n.text(env)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
+		return nil, err
 	}
-	return document.Read(file, b)
+	d, err := document.Read(file, b)
+	if err != nil {
+		return nil, err
+	}
+	return d, env.Engine(d.EngineFor)
+}
+
+func (n *Node) text(env *Env) (name string, b []byte, err error) {
+	if n.File != "-" {
+		b, err = os.ReadFile(n.File)
+		return n.File, b, err
+	}
+	name = "standard input"
+	if n.input == nil {
+		if n.input, err = io.ReadAll(env.Stdin); err != nil {
+			return name, nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return name, n.input, nil
 }
 
 // Runner reads the document and finds out what the node shall have.
 func (n *Node) Runner(env *Env, cfg *rotate.Config) (*rotate.Runner, error) {
-	userspace, err := env.Userspace()
-	if err != nil {
-		return nil, err
-	}
+	var err error
 	if cfg.Document, err = n.Read(env); err != nil {
 		return nil, err
 	}
-	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	in, err := n.surroundings(env)
 	if err != nil {
 		return nil, err
 	}
-	mtus := map[string]int{}
-	cfg.Node, cfg.StateDir, cfg.Now = n.As, n.StateDir, time.Now
-	cfg.Surroundings = document.Surroundings{
-		Keys: &keys.Source{Getenv: env.Getenv}, BootID: strings.TrimSpace(string(boot)), BootIDs: n.Boots, Userspace: userspace,
-		UnderlayMTU: func(_ context.Context, name string) (int, error) {
-			if mtus[name] != 0 {
-				return mtus[name], nil
-			}
-			mtu, err := provision.DeviceMTU(env.NetNS, name)
-			mtus[name] = mtu
-			return mtu, err
-		},
-	}
+	cfg.Node, cfg.StateDir, cfg.Now, cfg.Surroundings = n.As, n.StateDir, time.Now, *in
 	return rotate.New(env.Ctx, cfg)
 }
 

@@ -15,6 +15,17 @@ type stepJSON struct {
 	Object string `json:"object"`
 	Why    string `json:"why,omitempty"`
 	Loss   string `json:"loss,omitempty"`
+	// Placement is of SAs that a device shall carry.
+	Placement *placementJSON `json:"placement,omitempty"`
+}
+
+// placementJSON says where an SA shall be and why.
+type placementJSON struct {
+	Want   string `json:"want"` // auto, prefer, require
+	Rung   string `json:"rung"`
+	NIC    string `json:"nic,omitempty"`
+	Reason string `json:"reason,omitempty"`
+	Fix    string `json:"fix,omitempty"`
 }
 
 // endJSON is what comes last.
@@ -22,10 +33,15 @@ type endJSON struct {
 	Event string         `json:"event"` // planned, applied, failed
 	Steps int            `json:"steps"`
 	Left  []provision.ID `json:"left,omitempty"`
+	Notes []string       `json:"notes,omitempty"`
 }
 
 func jsonStep(event string, s *provision.Step) *stepJSON {
-	return &stepJSON{event, string(s.Verb), string(s.ID), s.Why, s.Loss}
+	out := &stepJSON{Event: event, Verb: string(s.Verb), Object: string(s.ID), Why: s.Why, Loss: s.Loss}
+	if p := s.Placement; p != nil {
+		out.Placement = &placementJSON{string(p.Want), string(p.Rung), p.NIC, p.Reason, p.Fix}
+	}
+	return out
 }
 
 // counts are the steps that were carried out, by verb.
@@ -109,7 +125,7 @@ func (c *command) summary(res *provision.Result, ok bool) error {
 		if !ok {
 			event = "failed"
 		}
-		return c.env.Encode(&endJSON{event, c.count.all, res.Left})
+		return c.env.Encode(&endJSON{event, c.count.all, res.Left, res.Notes})
 	}
 	var parts []string
 	for _, v := range []provision.Verb{provision.Create, provision.NewSPI, provision.Change, provision.Replace, provision.Delete} {
@@ -135,7 +151,7 @@ func (c *command) print(res *provision.Result) error {
 				return err
 			}
 		}
-		return c.env.Encode(&endJSON{"planned", len(res.Steps), res.Left})
+		return c.env.Encode(&endJSON{"planned", len(res.Steps), res.Left, res.Notes})
 	}
 	for _, s := range res.Steps {
 		line := s.String()
@@ -173,7 +189,16 @@ func diffLine(s *provision.Step) string {
 	return "+ " + string(s.ID)
 }
 
+// left says what stays, and notes: of a run, not of one that had nothing to do.
 func (c *command) left(res *provision.Result) error {
+	for _, note := range res.Notes {
+		if c.writes() && c.count.all == 0 {
+			break
+		}
+		if _, err := fmt.Fprintf(c.env.Stdout, "note: %s\n", note); err != nil {
+			return err
+		}
+	}
 	if len(res.Left) == 0 {
 		return nil
 	}

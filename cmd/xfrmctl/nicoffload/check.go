@@ -88,8 +88,7 @@ func (c *command) checkPolicy(where string, p *netlinkx.Policy, dev string) ([]a
 	if err != nil {
 		return nil, nil, err
 	}
-	a := answerJSON{SA: p.String(), Dir: p.Dir.String(), Decision: offload.DecidePolicy(p, nic, none, c.packs)}
-	a.reason([]offload.Type{offload.Packet})
+	a := newAnswer(p.String(), p.Dir.String(), offload.DecidePolicy(p, nic, none, c.packs), []offload.Type{offload.Packet})
 	if a.Reason == "" {
 		return []answerJSON{a}, nil, nil
 	}

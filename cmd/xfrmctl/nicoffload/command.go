@@ -42,10 +42,9 @@ type Env struct {
 	NIC   func(device string) *offload.NIC
 	Probe func(algorithms []string) *offload.Kernel
 
-	// What was found out is kept for the other lines of a batch: the rule packs,
-	// and of the kernel what was conclusive.
-	packs  map[string]*offload.Pack
-	kernel *offload.Kernel
+	// placer keeps what was found out for the other lines of a batch: the rule
+	// packs, and of the kernel what was conclusive.
+	placer *offload.Placer
 }
 
 // RefusedError tells that what was checked would not be offloaded as asked.
@@ -73,8 +72,6 @@ type command struct {
 	links *gsogro.Conn
 	packs map[string]*offload.Pack
 	args  []string
-	// devices are those that nic has looked for.
-	devices map[string]*offload.Device
 }
 
 // Run runs the words after "offload". Errors are *verbs.Error, *RefusedError, or
@@ -92,18 +89,19 @@ func Run(env *Env, args []string) error {
 }
 
 func open(env *Env, args []string) (*command, error) {
-	if env.packs == nil {
-		packs, err := offload.Packs()
-		if err != nil {
-			return nil, err
-		}
-		env.packs = packs
+	if env.placer == nil {
+		env.placer = &offload.Placer{NetNS: env.NetNS, Userspace: env.Engine, FindNIC: env.NIC, Probe: env.Probe}
+	}
+	packs, err := env.placer.Packs()
+	if err != nil {
+		return nil, err
 	}
 	links, err := gsogro.Dial(&gsogro.Config{NetNS: env.NetNS})
 	if err != nil {
 		return nil, err
 	}
-	return &command{env: env, links: links, packs: env.packs, args: args, devices: map[string]*offload.Device{}}, nil
+	env.placer.Reach(links)
+	return &command{env: env, links: links, packs: packs, args: args}, nil
 }
 
 // Complete returns what the last of the words after "offload" may become, nil
@@ -149,34 +147,7 @@ func (c *command) trailing(word string) string {
 
 // nic finds the NIC below a device; the second result says why there is none.
 func (c *command) nic(device string) (*offload.NIC, string, error) {
-	if c.env.NIC != nil {
-		return c.env.NIC(device), "", nil
-	}
-	if c.devices[device] == nil {
-		found, err := offload.Inventory(c.env.Ctx, c.links, device)
-		if err != nil {
-			return nil, "", err
-		}
-		c.devices[device] = found[0]
-		for _, n := range found[0].NICs {
-			if !n.HW || n.Slot == "" {
-				continue
-			}
-			if n.Eswitch, err = offload.ReadEswitch(c.env.Ctx, c.env.NetNS, n.Bus, n.Slot); err != nil {
-				return nil, "", err
-			}
-		}
-	}
-	nics := c.devices[device].NICs
-	for _, n := range nics {
-		if n.HW {
-			return n, "", nil
-		}
-	}
-	if len(nics) > 0 {
-		return nics[0], "", nil
-	}
-	return nil, "there is no device below " + device + " in this network namespace", nil
+	return c.env.placer.NIC(c.env.Ctx, device)
 }
 
 // installed finds the SA that the arguments name, in the words of `state get`.
@@ -202,15 +173,5 @@ func (c *command) installed(verb string) (*netlinkx.Conn, *netlinkx.SA, error) {
 
 // kernel is what the kernel can do. What was conclusive is not tried again.
 func (c *command) kernel(algorithms []string) (*offload.Kernel, error) {
-	if c.env.Probe != nil {
-		return c.env.Probe(algorithms), nil
-	}
-	if c.env.kernel.Knows(algorithms) {
-		return c.env.kernel, nil
-	}
-	k, err := offload.Probe(c.env.Ctx, algorithms)
-	if err == nil && k.Knows(algorithms) {
-		c.env.kernel = k
-	}
-	return k, err
+	return c.env.placer.Kernel(c.env.Ctx, algorithms)
 }

@@ -75,20 +75,6 @@ func (c *command) explainDevice(dev string) error {
 
 // ask decides for each direction that the SA can have.
 func (c *command) ask(sa *netlinkx.SA, dev string, types []offload.Type) ([]answerJSON, error) {
-	q := &offload.Question{SA: sa, Types: types, Userspace: c.env.Engine}
-	if dev == "" {
-		q.NoNIC = "no device is named, and the SA is on none: add dev DEV"
-	} else {
-		var err error
-		if q.NIC, q.NoNIC, err = c.nic(dev); err != nil {
-			return nil, err
-		}
-	}
-	facts := offload.SAFacts(sa, offload.Crypto, netlinkx.DirOut)
-	k, err := c.kernel(algorithmsOf(facts))
-	if err != nil {
-		return nil, err
-	}
 	dirs := []netlinkx.Dir{netlinkx.DirOut, netlinkx.DirIn}
 	if sa.Dir != netlinkx.DirUnset {
 		dirs = []netlinkx.Dir{sa.Dir}
@@ -100,43 +86,19 @@ func (c *command) ask(sa *netlinkx.SA, dev string, types []offload.Type) ([]answ
 	}
 	var out []answerJSON
 	for _, dir := range dirs {
-		q.Dir = dir
-		a := answerJSON{SA: sa.String(), Dir: dir.String(), Decision: offload.Decide(q, k, c.packs)}
-		a.reason(types)
-		out = append(out, a)
+		d, err := c.env.placer.Decide(c.env.Ctx, sa, dir, dev, types)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, newAnswer(sa.String(), dir.String(), d, types))
 	}
 	return out, nil
 }
 
-func algorithmsOf(f offload.Facts) []string {
-	var names []string
-	for _, known := range offload.KnownAlgorithms() {
-		if known == f[offload.FactAEAD] || known == f[offload.FactCrypt] || known == f[offload.FactAuth] {
-			names = append(names, known)
-		}
-	}
-	return names
-}
-
-// reason picks the failure that matters: that of the best rung that was
-// considered and not reached.
-func (a *answerJSON) reason(types []offload.Type) {
-	rungs := []offload.Rung{offload.RungPacket, offload.RungCrypto, offload.RungSoftware, offload.RungUserspace}
-	if len(types) == 1 && types[0] == offload.Crypto || a.Decision.Rung != offload.RungPacket && types == nil {
-		rungs = rungs[1:] // most NICs do no packet offload: crypto's reason tells more
-	}
-	for _, r := range rungs {
-		if r == a.Decision.Rung {
-			return
-		}
-		if l := a.Decision.FirstFailure(r); l != nil {
-			a.Reason, a.Fix = l.Why, l.Fix
-			if l.Rule != "" {
-				a.Reason += " (rule " + l.Rule + ")"
-			}
-			return
-		}
-	}
+func newAnswer(object, dir string, d *offload.Decision, types []offload.Type) answerJSON {
+	a := answerJSON{SA: object, Dir: dir, Decision: d}
+	a.Reason, a.Fix = d.Shortfall(types)
+	return a
 }
 
 func (c *command) print(answers []answerJSON) error {

@@ -48,7 +48,7 @@ func Add(env *Env, cmd *ipxfrm.Command) (*Placement, error) {
 }
 
 func (c *command) place(cmd *ipxfrm.Command) (*Placement, error) {
-	p := &Placement{SA: cmd.SA.String(), Dir: cmd.SA.Dir.String(), Wish: string(cmd.Wish)}
+	p := &Placement{SA: cmd.SA.String(), Dir: cmd.SA.Dir.String(), Wish: string(cmd.Wish), Rung: offload.RungSoftware}
 	index, dev, err := c.deviceFor(cmd.SA)
 	if err != nil {
 		if cmd.Wish != ipxfrm.OffloadAuto {
@@ -56,10 +56,15 @@ func (c *command) place(cmd *ipxfrm.Command) (*Placement, error) {
 		}
 		p.Reason = err.Error()
 	}
-	var tried bool
 	if dev != "" {
-		if tried, err = c.climb(p, cmd, index, dev); err != nil || tried {
-			return p, err
+		types := offload.Want(cmd.Wish).Types(cmd.WishType == "packet")
+		at, err := c.env.placer.Climb(c.env.Ctx, cmd.SA, dev, types, func(t offload.Type) (bool, string, string, error) { return c.try(cmd.SA, index, dev, t) })
+		if err != nil {
+			return nil, err
+		}
+		p.Rung, p.NIC, p.Reason, p.Fix = at.Rung, at.NIC, at.Reason, at.Fix
+		if at.NIC != "" {
+			return p, nil
 		}
 	}
 	if cmd.Wish == ipxfrm.OffloadRequire {
@@ -70,7 +75,7 @@ func (c *command) place(cmd *ipxfrm.Command) (*Placement, error) {
 		return nil, err
 	}
 	sa := *cmd.SA
-	sa.Offload, p.Rung, p.NIC = nil, offload.RungSoftware, ""
+	sa.Offload = nil
 	return p, conn.AddSA(c.env.Ctx, &sa)
 }
 
@@ -78,65 +83,20 @@ func (c *command) place(cmd *ipxfrm.Command) (*Placement, error) {
 func (c *command) deviceFor(sa *netlinkx.SA) (int32, string, error) {
 	index := sa.Offload.IfIndex
 	if index == 0 {
-		peer := sa.Dst
-		if sa.Dir == netlinkx.DirIn {
-			peer = sa.Src
-		}
 		var err error
-		if index, err = offload.RouteDevice(c.env.NetNS, peer, sa.OutputMark.Value); err != nil {
+		if index, err = c.env.placer.PathDevice(sa); err != nil {
 			return 0, "", err
 		}
 	}
 	return index, c.env.Device(index), nil
 }
 
-// typesOf returns the types to try, best first. Packet offload is only for those
-// who ask for it: it needs the policies in the NIC too.
-func typesOf(cmd *ipxfrm.Command) []offload.Type {
-	switch {
-	case cmd.WishType != "packet":
-		return []offload.Type{offload.Crypto}
-	case cmd.Wish == ipxfrm.OffloadRequire:
-		return []offload.Type{offload.Packet}
-	}
-	return []offload.Type{offload.Packet, offload.Crypto}
-}
-
-// climb tries the types that no rule speaks against, and reports whether one
-// of them carries the SA. Otherwise p has the reason.
-func (c *command) climb(p *Placement, cmd *ipxfrm.Command, index int32, dev string) (bool, error) {
-	for i, t := range typesOf(cmd) {
-		better, betterFix := p.Reason, p.Fix
-		answers, err := c.ask(cmd.SA, dev, []offload.Type{t})
-		if err != nil {
-			return false, err
-		}
-		d := answers[0].Decision
-		rung := offload.RungCrypto
-		if t == offload.Packet {
-			rung = offload.RungPacket
-		}
-		if d.Rung != rung {
-			p.Reason, p.Fix = answers[0].Reason, answers[0].Fix
-			continue
-		}
-		done, err := c.try(p, cmd.SA, index, dev, t)
-		if err != nil || done {
-			p.Rung, p.NIC = rung, dev
-			if i > 0 { // why not the one before
-				p.Reason, p.Fix = better, betterFix
-			}
-			return done, err
-		}
-	}
-	return false, nil
-}
-
-// try asks the kernel for one type and reads back what it did.
-func (c *command) try(p *Placement, want *netlinkx.SA, index int32, dev string, t offload.Type) (bool, error) {
+// try asks the kernel for one type and reads back what it did. Else the reason
+// says why the device does not carry the SA.
+func (c *command) try(want *netlinkx.SA, index int32, dev string, t offload.Type) (carried bool, reason, fix string, err error) {
 	conn, err := c.env.Conn()
 	if err != nil {
-		return false, err
+		return false, "", "", err
 	}
 	sa := *want
 	o := *want.Offload
@@ -146,30 +106,28 @@ func (c *command) try(p *Placement, want *netlinkx.SA, index int32, dev string, 
 	}
 	sa.Offload = &o
 	if err := conn.AddSA(c.env.Ctx, &sa); err != nil {
-		return false, c.refused(p, dev, err)
+		reason, fix, err = c.refused(dev, err)
+		return false, reason, fix, err
 	}
 	have, err := conn.GetSA(c.env.Ctx, sa.ID())
 	if err != nil {
-		return false, fmt.Errorf("read back %s: %w", p.SA, err)
+		return false, "", "", fmt.Errorf("read back %s: %w", want, err)
 	}
 	if have.Offload != nil && have.Offload.IfIndex == index {
-		p.Reason, p.Fix = "", ""
-		return true, nil
+		return true, "", "", nil
 	}
-	p.Reason = fmt.Sprintf("the kernel took the SA, but %s does not carry it", dev)
-	p.Fix = "xfrmctl offload explain " + dev
-	return false, conn.DeleteSA(c.env.Ctx, sa.ID()) // it is added again without the request, or not at all
+	// it is added again without the request, or not at all
+	return false, fmt.Sprintf("the kernel took the SA, but %s does not carry it", dev), "xfrmctl offload explain " + dev, conn.DeleteSA(c.env.Ctx, sa.ID())
 }
 
-// refused notes the reason of a refusal that is about the offload; others are
+// refused returns the reason of a refusal that is about the offload; others are
 // errors that software would meet as well.
-func (c *command) refused(p *Placement, dev string, err error) error {
+func (c *command) refused(dev string, err error) (reason, fix string, _ error) {
 	x, k := c.explainRefusal(dev, err)
 	if x == nil {
-		return err
+		return "", "", err
 	}
-	p.Reason, p.Fix = fmt.Sprintf("the kernel refused: %s: %s", answerOf(k), x.Cause), x.Fix
-	return nil
+	return fmt.Sprintf("the kernel refused: %s: %s", answerOf(k), x.Cause), x.Fix, nil
 }
 
 // explainRefusal finds what a refusal by the kernel means for the offload, in

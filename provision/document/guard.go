@@ -1,0 +1,96 @@
+package document
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/xfrmctl/xfrmctl/netlinkx"
+	"github.com/xfrmctl/xfrmctl/provision"
+)
+
+// Guard policies are behind all others; exceptions from them are in front of
+// them. Both leave room for the narrower to win.
+const (
+	exceptionPriority = provision.GuardPriority + 512
+	guardPriority     = provision.GuardPriority + 1024
+)
+
+func (t *Tunnel) guardRoutes() bool {
+	return t.routed() && (t.Guard.V == "true" || t.Guard.V == "routes")
+}
+
+// guardPolicies: where the document says nothing, they are for what it routes:
+// who routes by himself may have reasons to send some of it in clear.
+func (t *Tunnel) guardPolicies() bool {
+	return t.Interface.Set && (t.Guard.V == "policies" || t.Guard.V == "true" && (t.Guard.Set || t.routed()))
+}
+
+// guards adds policies without if_id that block what the tunnel protects: they
+// are met by what does not come out of its interface, or is not routed to it.
+// Two tunnels may want one policy, and a tunnel without interface has better.
+func (e *end) guards(s *provision.State, there map[provision.ID]bool) {
+	if !e.t.guardPolicies() {
+		return
+	}
+	if e.in.Userspace {
+		if e.t.Guard.Set {
+			s.Notes = append(s.Notes, fmt.Sprintf("tunnel %s has guard routes and no guard policies: what the userspace engine has decrypted comes out of a TUN device, where the kernel cannot tell it from clear text", e.t.Name.V))
+		}
+		return
+	}
+	add := func(dir netlinkx.PolicyDir, action netlinkx.Action, src, dst netip.Prefix) {
+		p := netlinkx.NewPolicy()
+		p.Dir, p.Action, p.Priority = dir, action, guardPriority
+		if action == netlinkx.ActionAllow {
+			p.Priority = exceptionPriority
+		}
+		p.Selector = netlinkx.Selector{Family: netlinkx.FamilyOf(src.Addr()), Src: src, Dst: dst}
+		p.Priority -= uint32(src.Bits() + dst.Bits())
+		if id := provision.PolicyObject(p); !there[id] {
+			there[id] = true
+			s.Policies = append(s.Policies, p)
+		}
+	}
+	for _, x := range e.selectors() {
+		e.exceptions(x[0], x[1], add)
+		if x[0] == x[1] {
+			continue // which side a packet is from, nobody can tell
+		}
+		add(netlinkx.PolicyIn, netlinkx.ActionBlock, x[1], x[0])
+		add(netlinkx.PolicyFwd, netlinkx.ActionBlock, x[1], x[0])
+		if e.outGuard(x[0]) {
+			add(netlinkx.PolicyOut, netlinkx.ActionBlock, x[0], x[1])
+		}
+	}
+}
+
+// outGuard reports whether what goes out can be blocked by a policy. The kernel
+// looks for one without if_id before it gives a packet to the interface; that it
+// does not (disable_xfrm) exists for IPv4, and not beside a default that blocks.
+func (e *end) outGuard(own netip.Prefix) bool {
+	return !e.blocksOut() && own.Addr().Is4() || e.t.NetNS[e.self.Name].Set
+}
+
+func (e *end) blocksOut() bool { return e.self.Default.Out.V == "block" }
+
+// exceptions are what guards would block and has to pass: hosts of a prefix among
+// themselves, when the other end's prefix has it within; what the endpoints say
+// to each other, when they are within; and, where the default blocks, what is on
+// its way to the interface.
+func (e *end) exceptions(own, peers netip.Prefix, add func(netlinkx.PolicyDir, netlinkx.Action, netip.Prefix, netip.Prefix)) {
+	both := func(a, b netip.Prefix) {
+		add(netlinkx.PolicyOut, netlinkx.ActionAllow, a, b)
+		add(netlinkx.PolicyIn, netlinkx.ActionAllow, b, a)
+	}
+	if peers.Bits() <= own.Bits() && peers.Contains(own.Addr()) {
+		both(own, own)
+		add(netlinkx.PolicyFwd, netlinkx.ActionAllow, own, own)
+	}
+	x, y := e.self.Endpoint.V, e.peer.Endpoint.V
+	if own.Contains(x) && peers.Contains(y) {
+		both(netip.PrefixFrom(x, x.BitLen()), netip.PrefixFrom(y, y.BitLen()))
+	}
+	if e.blocksOut() && !e.t.NetNS[e.self.Name].Set {
+		add(netlinkx.PolicyOut, netlinkx.ActionAllow, own, peers)
+	}
+}
