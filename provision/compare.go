@@ -52,15 +52,17 @@ func saDifferences(want, got *netlinkx.SA) (changeable, fixed []string) {
 // unplanned names what an SA has that no plan looks after: Plan refuses it
 // rather than to leave it to chance.
 func unplanned(sa *netlinkx.SA) (words []string) {
-	for word, has := range map[string]bool{
-		"comp": sa.Comp != nil, "coa": sa.CareOf.IsValid(), "ctx": sa.SecCtx != nil, "seq": sa.Seq != 0, "ltime": sa.SetUsage != nil,
-		"replay-oseq": sa.Replay != nil || sa.ReplayESN != nil, "replay-thresh": sa.ReplayThresh.Valid, "etimer-thresh": sa.ETimerThresh.Valid,
+	for _, x := range [...]struct {
+		word string
+		has  bool
+	}{
+		{"coa", sa.CareOf.IsValid()}, {"comp", sa.Comp != nil}, {"ctx", sa.SecCtx != nil}, {"etimer-thresh", sa.ETimerThresh.Valid},
+		{"ltime", sa.SetUsage != nil}, {"replay-oseq", sa.Replay != nil || sa.ReplayESN != nil}, {"replay-thresh", sa.ReplayThresh.Valid}, {"seq", sa.Seq != 0},
 	} {
-		if has {
-			words = append(words, word)
+		if x.has {
+			words = append(words, x.word)
 		}
 	}
-	slices.Sort(words)
 	return words
 }
 

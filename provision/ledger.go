@@ -31,6 +31,7 @@ type store struct {
 	objects         map[ID]string
 	dirs            map[ID]netlinkx.Dir // of SAs whose kernel has none
 	spent           map[string]keyState
+	prints          map[*netlinkx.SA]string // of SAs of this session, which do not change
 	readOnly        bool
 }
 
@@ -60,7 +61,7 @@ type savedObjects struct {
 // openStore reads the directory. When it shall only be read and is not there,
 // nothing is ours.
 func openStore(dir, name, boot string, readOnly bool) (*store, error) {
-	s := &store{dir: dir, name: name, boot: boot, objects: map[ID]string{}, dirs: map[ID]netlinkx.Dir{}, spent: map[string]keyState{}, readOnly: readOnly}
+	s := &store{dir: dir, name: name, boot: boot, objects: map[ID]string{}, dirs: map[ID]netlinkx.Dir{}, prints: map[*netlinkx.SA]string{}, spent: map[string]keyState{}, readOnly: readOnly}
 	if err := s.readSecret(); err != nil {
 		return nil, err
 	}
@@ -172,6 +173,16 @@ func (s *store) unsent(fps []string) error {
 // fingerprint recognises the algorithms and keys of an SA without holding
 // them: HMAC-SHA-256 with the secret of this directory.
 func (s *store) fingerprint(sa *netlinkx.SA) string {
+	// a plan asks for each several times
+	if fp := s.prints[sa]; fp != "" {
+		return fp
+	}
+	fp := s.newFingerprint(sa)
+	s.prints[sa] = fp
+	return fp
+}
+
+func (s *store) newFingerprint(sa *netlinkx.SA) string {
 	h := hmac.New(sha256.New, s.secret)
 	part := func(name string, key netlinkx.Key) {
 		fmt.Fprintf(h, "%d:%s%d:", len(name), name, key.Len()) // a hash takes everything

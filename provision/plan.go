@@ -45,7 +45,11 @@ type Options struct {
 //
 // Errors are *RefusedError.
 func Plan(wanted, observed *State, owner *Owner, known *Ledger, opts Options) (*Result, error) {
-	p := &planner{w: index(wanted), o: index(observed), owner: owner, known: known, opts: opts,
+	return plan(index(wanted), index(observed), owner, known, opts)
+}
+
+func plan(wanted, observed *indexed, owner *Owner, known *Ledger, opts Options) (*Result, error) {
+	p := &planner{w: wanted, o: observed, owner: owner, known: known, opts: opts,
 		displaced: map[ID]bool{}, emptied: map[ID]bool{}}
 	p.check()
 	p.displace()
@@ -156,8 +160,9 @@ type indexed struct {
 }
 
 func index(s *State) *indexed {
-	x := &indexed{State: s, ifaces: map[ID]*Interface{}, ifIDs: map[uint32]bool{}, sas: make(map[ID]*netlinkx.SA, len(s.SAs)),
-		policies: make(map[ID]*netlinkx.Policy, len(s.Policies)), routes: map[ID]*Route{}, settings: map[ID]*Settings{}}
+	x := &indexed{State: s, ifaces: make(map[ID]*Interface, len(s.Interfaces)), ifIDs: make(map[uint32]bool, len(s.Interfaces)),
+		sas: make(map[ID]*netlinkx.SA, len(s.SAs)), policies: make(map[ID]*netlinkx.Policy, len(s.Policies)),
+		routes: make(map[ID]*Route, len(s.Routes)), settings: map[ID]*Settings{}}
 	for _, i := range s.Interfaces {
 		put(x, x.ifaces, i.id(), i)
 		x.ifIDs[i.IfID] = true

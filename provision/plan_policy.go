@@ -17,7 +17,7 @@ func open(p *netlinkx.Policy) bool {
 func exception(p *netlinkx.Policy) bool { return open(p) && p.Priority >= GuardPriority }
 
 func (p *planner) policies() {
-	used := map[uint32]bool{}
+	used := make(map[uint32]bool, len(p.o.Policies))
 	for _, pol := range p.o.Policies {
 		used[pol.Index] = true
 	}

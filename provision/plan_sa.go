@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"net/netip"
 	"strings"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
@@ -8,13 +9,13 @@ import (
 
 // pair is what an SA's successor has in common with it.
 type pair struct {
-	src, dst string
+	src, dst netip.Addr
 	reqID    uint32
 	dir      netlinkx.Dir
 }
 
 func pairOf(sa *netlinkx.SA) pair {
-	return pair{sa.Src.String(), sa.Dst.String(), sa.ReqID, sa.Dir}
+	return pair{sa.Src, sa.Dst, sa.ReqID, sa.Dir}
 }
 
 func (p *planner) sas() {

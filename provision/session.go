@@ -132,17 +132,18 @@ func (s *Session) Close() error {
 
 // Plan observes and plans; it writes nothing.
 func (s *Session) Plan(ctx context.Context, wanted *State, opts Options) (*Result, error) {
-	_, res, err := s.plan(ctx, wanted, opts)
+	_, res, err := s.plan(ctx, index(wanted), opts)
 	return res, err
 }
 
-func (s *Session) plan(ctx context.Context, wanted *State, opts Options) (*State, *Result, error) {
-	observed, err := s.read(ctx, wanted)
+func (s *Session) plan(ctx context.Context, wanted *indexed, opts Options) (*indexed, *Result, error) {
+	observed, err := s.read(ctx, wanted.State)
 	if err != nil {
 		return nil, nil, err
 	}
-	res, err := Plan(wanted, observed, &s.cfg.Owner, s.store.ledger(s.cfg.OwnCounters), opts)
-	return observed, res, err
+	o := index(observed)
+	res, err := plan(wanted, o, &s.cfg.Owner, s.store.ledger(s.cfg.OwnCounters), opts)
+	return o, res, err
 }
 
 // read is observe, announced.
@@ -197,7 +198,8 @@ const (
 // apply is one try. again tells that an object of ours, made or deleted by none
 // of these steps, came or went meanwhile.
 func (s *Session) apply(ctx context.Context, wanted *State, opts Options) (res *Result, again bool, err error) {
-	observed, res, err := s.plan(ctx, wanted, opts)
+	w := index(wanted)
+	observed, res, err := s.plan(ctx, w, opts)
 	if err != nil {
 		return nil, false, err
 	}
@@ -214,7 +216,7 @@ func (s *Session) apply(ctx context.Context, wanted *State, opts Options) (res *
 	if err != nil {
 		return nil, false, err
 	}
-	run := &run{s: s, observed: observed, made: map[ID]bool{}}
+	run := &run{s: s, observed: observed.State, made: map[ID]bool{}}
 	if err := run.all(ctx, res.Steps); err != nil {
 		for _, id := range fresh {
 			if !run.made[id] {
@@ -224,7 +226,7 @@ func (s *Session) apply(ctx context.Context, wanted *State, opts Options) (res *
 		late := run.refused != nil && !slices.Contains(fresh, run.refused.ID) && (errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist))
 		return res, late, errors.Join(err, s.record(context.WithoutCancel(ctx), wanted))
 	}
-	res.Notes, err = s.confirm(ctx, wanted, opts)
+	res.Notes, err = s.confirm(ctx, w, opts)
 	return res, false, err
 }
 
@@ -270,15 +272,16 @@ func (s *Session) intend(steps []*Step) (fresh []ID, err error) {
 }
 
 // confirm reads everything back, and returns what is worth knowing of it.
-func (s *Session) confirm(ctx context.Context, wanted *State, opts Options) (notes []string, err error) {
-	observed, err := s.read(ctx, wanted)
+func (s *Session) confirm(ctx context.Context, wanted *indexed, opts Options) (notes []string, err error) {
+	observed, err := s.read(ctx, wanted.State)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.settle(observed, wanted); err != nil {
+	o := index(observed)
+	if err := s.settle(o, wanted.State); err != nil {
 		return nil, err
 	}
-	res, err := Plan(wanted, observed, &s.cfg.Owner, s.store.ledger(s.cfg.OwnCounters), opts)
+	res, err := plan(wanted, o, &s.cfg.Owner, s.store.ledger(s.cfg.OwnCounters), opts)
 	if err != nil {
 		return nil, fmt.Errorf("read back: %w", err)
 	}
@@ -293,7 +296,7 @@ func (s *Session) record(ctx context.Context, wanted *State) error {
 	if err != nil {
 		return err
 	}
-	if err := s.settle(observed, wanted); err != nil {
+	if err := s.settle(index(observed), wanted); err != nil {
 		return err
 	}
 	return s.store.save()
@@ -301,8 +304,7 @@ func (s *Session) record(ctx context.Context, wanted *State) error {
 
 // settle drops from the ledger what is no longer there, and notes which keys
 // are in use.
-func (s *Session) settle(observed, wanted *State) error {
-	there := index(observed)
+func (s *Session) settle(there *indexed, wanted *State) error {
 	var used []string
 	for _, sa := range wanted.SAs {
 		if CounterMode(sa) && there.sas[saID(sa)] != nil {
@@ -313,12 +315,12 @@ func (s *Session) settle(observed, wanted *State) error {
 		return err
 	}
 	present := map[ID]bool{}
-	for _, i := range observed.Interfaces {
+	for _, i := range there.Interfaces {
 		for _, a := range i.Addresses {
 			present[(&Address{NetNS: i.NetNS, Dev: i.Name, Prefix: a}).id()] = true
 		}
 	}
-	for _, st := range observed.Settings {
+	for _, st := range there.Settings {
 		present[st.id()] = !st.restored(s.store.objects[st.id()])
 	}
 	changed := false

@@ -1,7 +1,6 @@
 package provision
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -113,13 +112,6 @@ func (a *Address) id() ID {
 	return ID("address " + a.Prefix.String() + " of " + a.Dev + within(a.NetNS))
 }
 
-func routeID(r *Route) ID {
-	if r.Guard() {
-		return ID(fmt.Sprintf("guard route %s", r.Dst) + within(r.NetNS))
-	}
-	return ID(fmt.Sprintf("route %s metric %d", r.Dst, r.Metric) + within(r.NetNS))
-}
-
 func (s *Settings) id() ID {
 	if s.Device == "" {
 		return "default policy"
@@ -129,26 +121,6 @@ func (s *Settings) id() ID {
 
 // settingsOf begins the names of devices' settings.
 const settingsOf = "settings of "
-
-func saID(sa *netlinkx.SA) ID { return SAObject(sa.ID()) }
-
-// policyID tells all that distinguishes policies, also what Policy.String
-// leaves out.
-func policyID(p *netlinkx.Policy) ID {
-	s, t := p.Selector, p.String()
-	if partial(s.SrcPort) || partial(s.DstPort) {
-		t += fmt.Sprintf(" ports %#x/%#x %#x/%#x", s.SrcPort.Port, s.SrcPort.Mask, s.DstPort.Port, s.DstPort.Mask)
-	}
-	if s.IfIndex != 0 {
-		t += fmt.Sprintf(" dev if%d", s.IfIndex)
-	}
-	if s.User != 0 {
-		t += fmt.Sprintf(" uid %d", s.User)
-	}
-	return ID(t)
-}
-
-func partial(m netlinkx.PortMatch) bool { return m.Mask != 0 && m.Mask != 0xffff }
 
 // Range is a range of numbers, both ends included.
 type Range struct{ First, Last uint32 }
