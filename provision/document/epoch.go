@@ -48,9 +48,9 @@ func (k *Keys) epoch() rule {
 
 func (k *Keys) checkClock(r *reader, n *yaml.Node) {
 	switch {
-	case !k.Start.Set || !k.Every.Set || !k.Slack.Set:
+	case len(n.Content) < 2*3: // names and values
 		r.fail(n, "a clock of epochs needs start, every and slack")
-		k.Start.Set = false
+	case !k.Every.Set || !k.Slack.Set: // said already
 	case k.Every.V < MinPeriods*k.Slack.V:
 		r.fail(k.Every.at, "every %s is too short for a slack of %s: a change of keys takes five times the slack, so an epoch lasts at least %s", k.Every.V, k.Slack.V, MinPeriods*k.Slack.V)
 	}
@@ -61,7 +61,7 @@ func moment() kind[time.Time] {
 	return kind[time.Time]{func(s string) (time.Time, error) {
 		t, err := time.Parse(time.RFC3339, s)
 		if err != nil {
-			return t, fmt.Errorf("%q is not a time like 2026-01-01T00:00:00Z", s)
+			return t, fmt.Errorf("%q is not a time like 2026-01-31T03:00:00Z", s)
 		}
 		return t, nil
 	}, form{Type: "string", Format: "date-time"}}

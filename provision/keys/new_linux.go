@@ -24,6 +24,9 @@ func New(path string, n int) error {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s: %w, and is never overwritten", path, fs.ErrExist)
+	}
 	if err != nil {
 		return err
 	}

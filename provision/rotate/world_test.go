@@ -62,6 +62,8 @@ type site struct {
 	skew    time.Duration
 	crash   int // at this write from now on; 0 never
 	writes  int
+	doc     *document.Document
+	read    string // its text
 }
 
 // errCrash is the end of a process.
@@ -184,12 +186,15 @@ func (s *site) Apply(ctx context.Context, wanted *provision.State, opts provisio
 
 // run is one process at this end.
 func (s *site) run(rotating bool, do func(*Runner) error) error {
-	doc, err := document.Read("office.yaml", []byte(s.w.doc))
-	if err != nil {
-		return err
+	if s.read != s.w.doc { // reading it each time would take most of the time
+		var err error
+		if s.doc, err = document.Read("office.yaml", []byte(s.w.doc)); err != nil {
+			return err
+		}
+		s.read = s.w.doc
 	}
 	r, err := New(s.w.t.Context(), &Config{
-		Document: doc, Node: []string{"east", "west"}[s.me], StateDir: "none", Rotating: rotating,
+		Document: s.doc, Node: []string{"east", "west"}[s.me], StateDir: "none", Rotating: rotating,
 		Now: func() time.Time { return s.w.now.Add(s.skew) },
 		Surroundings: document.Surroundings{
 			BootID: []string{"e", "w"}[s.me],
