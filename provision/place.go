@@ -15,7 +15,11 @@ func LockDir(ctx context.Context, dir string, onWait func(holder string)) (io.Cl
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	return lock(ctx, dir, onWait)
+	f, err := lock(ctx, dir, onWait)
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
 }
 
 // ReplaceFile writes a file of mode 0600 as a whole: after a crash the old or
