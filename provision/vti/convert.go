@@ -151,4 +151,3 @@ func (s *Session) finish(ctx context.Context, m *Move) (*Done, error) {
 	}
 	return d, s.journal.drop(m)
 }
-

@@ -115,4 +115,3 @@ func (m *Move) addresses() (all []ifaces.Address) {
 	}
 	return all
 }
-
