@@ -115,6 +115,30 @@ func TestLate(t *testing.T) {
 	w.judge(t)
 }
 
+// TestMerge: a vti for IPv4 and a vti6 for IPv6 with one key become one
+// interface for both, and come apart again.
+func TestMerge(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: merging takes the same steps as converting")
+	}
+	four := kinds()[0]
+	a, b := build(t, four)
+	six := kind{link: "vti6", a: sandbox.A6, b: sandbox.B6, mark: four.mark, cipher: four.cipher, replay: four.replay}
+	for e, lines := range map[*end]string{a: six.beside(six.a, six.b, "0x101", "0x201", "1", "b"), b: six.beside(six.b, six.a, "0x201", "0x101", "2", "a")} {
+		e.batch(t, lines)
+	}
+	ping(t, a)
+	before := a.picture(t)
+	a.convert(t, "--all", "--merge")
+	ping(t, a)
+	if out := a.ns.MustRun(t, sandbox.IP(), "-o", "-d", "link", "show", "type", "xfrm"); strings.Count(out, "if_id") != 1 || !strings.Contains(out, "altname six0") {
+		t.Errorf("not one interface with both names: %s", out)
+	}
+	a.convert(t, "--undo")
+	ping(t, a)
+	same(t, "apart", before, a.picture(t))
+}
+
 // TestRefused: what cannot be converted is named with its reason, and nothing
 // is touched.
 func TestRefused(t *testing.T) {

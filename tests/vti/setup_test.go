@@ -83,6 +83,21 @@ func (k kind) script(local, remote, in, out, me, peer string) string {
 	return b.String()
 }
 
+// beside moves the IPv6 half of an end to a VTI of its own.
+func (k kind) beside(local, remote, in, out, me, peer string) string {
+	other := map[string]string{"1": "2", "2": "1"}[me]
+	var b strings.Builder
+	fmt.Fprintf(&b, "link add six0 type vti6 local %s remote %s key 42\n", local, remote)
+	for _, sa := range [][3]string{{local, remote, out}, {remote, local, in}} {
+		fmt.Fprintf(&b, "xfrm state add src %s dst %s proto esp spi %s reqid 8 mode tunnel %s %s %s\n", sa[0], sa[1], sa[2], k.mark, k.cipher, k.replay)
+	}
+	for _, d := range [][3]string{{"out", local, remote}, {"in", remote, local}} {
+		fmt.Fprintf(&b, "xfrm policy update src ::/0 dst ::/0 dir %s priority 9 mark 42 mask 0xffffffff tmpl src %s dst %s proto esp reqid 8 mode tunnel\n", d[0], d[1], d[2])
+	}
+	fmt.Fprintf(&b, "route del 2001:db8:%[1]s::/48\naddr del 2001:db8:9::%[2]s/64 dev vti0\nlink set six0 up\naddr add 2001:db8:9::%[2]s/64 dev six0\nroute add 2001:db8:%[1]s::/48 via 2001:db8:9::%[3]s\n", peer, me, other)
+	return b.String()
+}
+
 // needs skips where the kernel has no VTIs or no XFRM interfaces.
 func needs(t *testing.T, e *end) {
 	t.Helper()
