@@ -3,6 +3,7 @@ package document
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/provision"
@@ -72,6 +73,21 @@ func (e *end) outGuard(own netip.Prefix) bool {
 }
 
 func (e *end) blocksOut() bool { return e.self.Default.Out.V == "block" }
+
+// passGuards lets packets reach interfaces past policies that block what goes
+// out without if_id, also those of tunnels that have no such guards themselves:
+// their prefixes may be within another's.
+func passGuards(s *provision.State) {
+	blocks := func(p *netlinkx.Policy) bool {
+		return p.Dir == netlinkx.PolicyOut && p.IfID == 0 && p.Action == netlinkx.ActionBlock
+	}
+	if !slices.ContainsFunc(s.Policies, blocks) {
+		return
+	}
+	for _, i := range s.Interfaces {
+		i.NoXFRM = i.NetNS == ""
+	}
+}
 
 // exceptions are what guards would block and has to pass: hosts of a prefix among
 // themselves, when the other end's prefix has it within; what the endpoints say

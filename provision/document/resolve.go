@@ -109,6 +109,7 @@ func (d *Document) complete(ctx context.Context, node string, ends []*end, s *pr
 			underlays = append(underlays, e.self.Underlay)
 		}
 	}
+	passGuards(s)
 	if len(ends) > 0 {
 		d.settings(ctx, d.Nodes[node], ends[0].in, underlays, s)
 	}
@@ -263,7 +264,7 @@ func (e *end) template(from, to *Node) netlinkx.Template {
 
 func (e *end) iface(ctx context.Context, sa *netlinkx.SA) *provision.Interface {
 	i := &provision.Interface{Name: e.t.Interface.V, IfID: e.ifID, Underlay: e.self.Underlay.V, MTU: e.t.MTU.V,
-		NetNS: e.t.NetNS[e.self.Name].V, NoXFRM: !e.in.Userspace && !e.blocksOut()}
+		NetNS: e.t.NetNS[e.self.Name].V}
 	for _, a := range e.t.Addresses[e.self.Name] {
 		i.Addresses = append(i.Addresses, a.V)
 	}
