@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 
 // beVictim applies a document in the namespace that it is in, and kills itself
 // behind so many messages. Words: document, node, state directory, socket of the
-// engine or "-", number of messages or -1 for none.
+// engine or "-", number of messages or 0 for none.
 func beVictim(words []string) error {
 	left, err := strconv.Atoi(words[4])
 	if err != nil {
@@ -49,16 +49,18 @@ func beVictim(words []string) error {
 		socket = ""
 	}
 	a := &applier{node: words[1], stateDir: words[2], socket: socket}
-	if left >= 0 {
+	if left > 0 {
 		k := &killer{left: left}
-		a.wrap = func(t netlinkx.Transport, routing bool) netlinkx.Transport { return &deadly{t, k, routing} }
+		a.wrap = func(t netlinkx.Transport, routing bool) netlinkx.Transport {
+			return &deadly{t, k, routing, socket == "" && !routing}
+		}
 	}
 	_, err = a.apply(context.Background(), words[0])
 	return err
 }
 
-// killer ends this process in front of the message for which nothing is left.
-// Of messages that only ask, those count that follow one that changes something:
+// killer ends this process behind the message with which nothing is left. Of
+// messages that only ask, those count that follow one that changes something:
 // between others there is nothing but the files, which are written when they
 // have been answered.
 type killer struct {
@@ -66,34 +68,40 @@ type killer struct {
 	asked bool // the last message only asked
 }
 
-func (k *killer) message(asks bool) {
+// sent is called when a message has been sent.
+func (k *killer) sent(asks bool) {
 	counts := !asks || !k.asked
 	k.asked = asks
-	if !counts {
-		return
+	if counts {
+		k.left--
 	}
-	if k.left == 0 {
+	if k.left <= 0 {
 		_ = unix.Kill(os.Getpid(), unix.SIGKILL) // then there is nobody to look at an error
 		select {}
 	}
-	k.left--
 }
 
-// deadly sends messages one by one, and counts them: a process may die between
-// any two of them.
+// deadly counts messages. It sends them one by one, although they come together:
+// an engine in userspace may get only some of them. To the kernel's XFRM they go
+// as they come, since it has carried out all of a datagram when it lets go of a
+// process that is to die.
 type deadly struct {
 	netlinkx.Transport
 	k       *killer
 	routing bool // rtnetlink, else XFRM
+	whole   bool // datagrams stay as they are
 }
 
 func (d *deadly) Send(b []byte) error {
 	for len(b) >= unix.SizeofNlMsghdr {
 		n := int(binary.NativeEndian.Uint32(b))
-		d.k.message(d.asks(binary.NativeEndian.Uint16(b[4:])))
+		if d.whole {
+			n = len(b)
+		}
 		if err := d.Transport.Send(b[:n]); err != nil {
 			return err
 		}
+		d.k.sent(d.asks(binary.NativeEndian.Uint16(b[4:])))
 		b = b[min((n+3)&^3, len(b)):]
 	}
 	return nil
