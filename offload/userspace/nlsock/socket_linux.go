@@ -8,12 +8,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// credentials of a socket's peer, as it was when it connected.
-type credentials struct {
-	uid uint32
-	pid int32 // in the namespace of this process, 0 not visible
-}
-
 func peerCredentials(c *net.UnixConn) (credentials, error) {
 	raw, err := c.SyscallConn()
 	if err != nil {
@@ -40,8 +34,10 @@ func dupFile(fd int, name string) (*os.File, error) {
 	return os.NewFile(uintptr(dup), name), nil
 }
 
-// maxFiles is how many descriptors may come with a datagram.
-const maxFiles = 8
+// ancillaryRoom is what the descriptors of a datagram take, in bytes.
+func ancillaryRoom() int { return unix.CmsgSpace(4 * maxFiles) }
+
+func truncated(flags int) bool { return flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0 }
 
 // filesOf takes the descriptors out of ancillary data.
 func filesOf(oob []byte) ([]*os.File, error) {
@@ -64,10 +60,4 @@ func filesOf(oob []byte) ([]*os.File, error) {
 		}
 	}
 	return files, nil
-}
-
-func closeAll(files []*os.File) {
-	for _, f := range files {
-		_ = f.Close() // nothing was written
-	}
 }

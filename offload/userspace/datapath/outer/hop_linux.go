@@ -2,24 +2,12 @@ package outer
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"net/netip"
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
-
-// Hop is where packets of a path go on an Ethernet device: enough to send by a
-// packet socket, without the lookup of a route for each packet.
-type Hop struct {
-	Index int
-	MAC   [6]byte
-}
-
-// ErrNoHop is a path that packet sockets are not for: not Ethernet, a
-// neighbour that is not known yet, a route that is not plain.
-var ErrNoHop = errors.New("no ethernet neighbour to send to")
 
 // What a neighbour may be in to be believed, from include/uapi/linux/neighbour.h.
 const neighbourGood = unix.NUD_REACHABLE | unix.NUD_STALE | unix.NUD_DELAY | unix.NUD_PROBE | unix.NUD_PERMANENT

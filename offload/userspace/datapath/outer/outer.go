@@ -5,7 +5,10 @@
 // It knows datagrams and their outer headers, not SAs. Start with Open.
 package outer
 
-import "net/netip"
+import (
+	"errors"
+	"net/netip"
+)
 
 // Addr is an address as xfrm_address_t has it: IPv4 in the first 4 bytes.
 type Addr [16]byte
@@ -39,6 +42,17 @@ type Key struct {
 	// Device is the interface to send by, "" for what routing says.
 	Device string
 }
+
+// Hop is where packets of a path go on an Ethernet device: enough to send by a
+// packet socket, without the lookup of a route for each packet.
+type Hop struct {
+	Index int
+	MAC   [6]byte
+}
+
+// ErrNoHop is a path that packet sockets are not for: not Ethernet, a
+// neighbour that is not known yet, a route that is not plain.
+var ErrNoHop = errors.New("no ethernet neighbour to send to")
 
 // Limits of a run that goes out with one UDP_SEGMENT call.
 const (

@@ -7,12 +7,19 @@ import (
 	"os"
 	"sync"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // defaultQueueLimit holds some thousand events.
 const defaultQueueLimit = 4 << 20
+
+// maxFiles is how many descriptors may come with a datagram.
+const maxFiles = 8
+
+// credentials of a socket's peer, as it was when it connected.
+type credentials struct {
+	uid uint32
+	pid int32 // in the namespace of this process, 0 not visible
+}
 
 // Peer is a client as the engine sees it. Fields are set before the handler is
 // called. Recv is for one goroutine; everything else may be called by several.
@@ -47,7 +54,7 @@ func (p *Peer) Refuse(errno syscall.Errno, text string) {
 // Recv reads a datagram and the files that came with it, which the caller
 // owns. io.EOF: the client has gone.
 func (p *Peer) Recv(b []byte) (int, []*os.File, error) {
-	oob := make([]byte, unix.CmsgSpace(4*maxFiles))
+	oob := make([]byte, ancillaryRoom())
 	n, oobn, flags, _, err := p.c.ReadMsgUnix(b, oob)
 	if err != nil {
 		return 0, nil, err
@@ -59,7 +66,7 @@ func (p *Peer) Recv(b []byte) (int, []*os.File, error) {
 	case n == 0:
 		closeAll(files)
 		return 0, nil, io.EOF
-	case flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0:
+	case truncated(flags):
 		closeAll(files)
 		return 0, nil, fmt.Errorf("datagram with more than %d bytes or %d files", len(b), maxFiles)
 	}
@@ -156,4 +163,10 @@ func (p *Peer) Close() {
 	p.mu.Unlock()
 	closeAll(files)
 	_ = p.c.Close() // again does no harm
+}
+
+func closeAll(files []*os.File) {
+	for _, f := range files {
+		_ = f.Close() // nothing was written
+	}
 }

@@ -7,8 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-
-	"golang.org/x/sys/unix"
 )
 
 // disk is the files of one journal. It is used by one goroutine, which holds
@@ -51,16 +49,10 @@ func (d *disk) close() {
 
 // locked runs fn while no other process reads or writes.
 func (d *disk) locked(fn func() error) error {
-	for {
-		err := unix.Flock(int(d.lock.Fd()), unix.LOCK_EX)
-		if err == nil {
-			break
-		}
-		if err != unix.EINTR {
-			return fmt.Errorf("lock %s: %w", d.lock.Name(), err)
-		}
+	if err := takeLock(d.lock); err != nil {
+		return fmt.Errorf("lock %s: %w", d.lock.Name(), err)
 	}
-	defer unix.Flock(int(d.lock.Fd()), unix.LOCK_UN)
+	defer dropLock(d.lock)
 	return fn()
 }
 
@@ -75,10 +67,8 @@ type fileID struct {
 }
 
 // look returns what is at the journal's path now.
-func (d *disk) look() (id fileID, err error) {
-	var st unix.Stat_t
-	err = unix.Stat(d.path("journal"), &st)
-	return fileID{uint64(st.Dev), st.Ino, st.Size}, err
+func (d *disk) look() (fileID, error) {
+	return identify(d.path("journal"))
 }
 
 // more reports whether id may have entries that are not in seen.
@@ -117,9 +107,9 @@ func (d *disk) reopen() error {
 	b := make([]byte, headerLen)
 	_, err = io.ReadFull(f, b)
 	var h header
-	var st unix.Stat_t
+	var id fileID
 	if err == nil {
-		err = unix.Fstat(int(f.Fd()), &st)
+		id, err = identifyOpen(f)
 	}
 	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		h, err = decodeHeader(b, &d.secret)
@@ -137,7 +127,7 @@ func (d *disk) reopen() error {
 	if d.file != nil {
 		d.file.Close()
 	}
-	d.file, d.id = f, fileID{uint64(st.Dev), st.Ino, headerLen}
+	d.file, d.id = f, fileID{id.dev, id.ino, headerLen}
 	d.frames = frames{&d.secret, b}
 	d.state = claim{d.installation, h.generation, 0}
 	return nil
@@ -212,7 +202,7 @@ func (d *disk) append(recs []record) error {
 		_ = d.file.Truncate(d.id.size) // else the next reader does
 		return fmt.Errorf("write journal of used keys: %w", err)
 	}
-	if err := unix.Fdatasync(int(d.file.Fd())); err != nil {
+	if err := syncData(d.file); err != nil {
 		// what the disk has now is unknown: nothing may follow that counts on it
 		return fmt.Errorf("sync %s: %w", d.file.Name(), err)
 	}
