@@ -1,9 +1,11 @@
 package rotation
 
 import (
+	"bufio"
 	"fmt"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -50,12 +52,50 @@ func TestClock(t *testing.T) {
 // An epoch of the clock under test.
 const every, slack = 2400 * time.Millisecond, 400 * time.Millisecond
 
+// follow lets the document have such a clock.
+func follow(t *testing.T, e *end) {
+	t.Helper()
+	begin := time.Now().UTC().Add(-1000 * every)
+	e.write(t, strings.Replace(derived, "}", fmt.Sprintf(", epoch: {start: %s, every: %s, slack: %s}}", begin.Format(time.RFC3339Nano), every, slack), 1))
+}
+
+// TestWatch: apply that stays takes all steps of a rotation by itself.
+func TestWatch(t *testing.T) {
+	notUnderEmulation(t)
+	bothEngines(t, derived, func(t *testing.T, ends [2]*end) {
+		east := ends[0]
+		follow(t, east)
+		cmd := east.command(east.about("apply", "--watch")...)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := east.ns.Do(cmd.Start); err != nil {
+			t.Fatal(err)
+		}
+		timer := time.AfterFunc(patience, func() { cmd.Process.Kill() })
+		defer timer.Stop()
+		var said []string
+		for lines := bufio.NewScanner(out); lines.Scan() && len(said) < 5; {
+			if _, step, ok := strings.Cut(lines.Text(), ": tunnel main, epoch "); ok {
+				said = append(said, step[strings.Index(step, ": ")+2:])
+			}
+		}
+		cmd.Process.Signal(syscall.SIGTERM) //nolint:errcheck // Wait tells
+		if err := cmd.Wait(); err != nil {
+			t.Error(err)
+		}
+		if got := strings.Join(said, " "); got != "inbound confirm outbound drain delete" {
+			t.Errorf("the steps were %q", got)
+		}
+	})
+}
+
 // byClock lets both ends follow a clock for a while, and returns how long an
 // apply took at most. Only when that was less than the slack the test is judged.
 func byClock(t *testing.T, ends [2]*end) (slowest time.Duration) {
 	t.Helper()
-	begin := time.Now().UTC().Add(-1000 * every)
-	ends[0].write(t, strings.Replace(derived, "}", fmt.Sprintf(", epoch: {start: %s, every: %s, slack: %s}}", begin.Format(time.RFC3339Nano), every, slack), 1))
+	follow(t, ends[0])
 	for _, e := range ends {
 		e.verb(t, "apply") // the first epoch by the clock comes at once
 	}

@@ -141,6 +141,7 @@ func TestApplyLetsItBe(t *testing.T) {
 // TestUnconfirmed: without a sign of the peer, and without the operator's word,
 // nothing is sent with new keys.
 func TestUnconfirmed(t *testing.T) {
+	notUnderEmulation(t)
 	bothEngines(t, derived, func(t *testing.T, ends [2]*end) {
 		east := ends[0]
 		east.verb(t, "keys", "rotate")
