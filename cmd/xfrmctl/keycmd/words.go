@@ -211,8 +211,12 @@ func Complete(args []string) []string {
 	if len(args) <= 1 {
 		return []string{"new", "rotate", "status"}
 	}
-	if args[len(args)-2] == "--step" {
+	last := args[len(args)-1]
+	switch {
+	case args[len(args)-2] == "--step":
 		return strings.Split(stepNames(), ", ")
+	case len(args) == 2 && !strings.HasPrefix(last, "-"):
+		return nil // a file
 	}
 	return optionNames(args[0])
 }

@@ -46,11 +46,14 @@ func TestWords(t *testing.T) {
 // TestUsage: what is parsed is told, and completed.
 func TestUsage(t *testing.T) {
 	for _, v := range verbs() {
-		for _, name := range Complete([]string{v[0], ""}) {
+		for _, name := range Complete([]string{v[0], "-"}) {
 			if !strings.Contains(Usage(), "  "+name+" ") {
 				t.Errorf("the usage does not explain %s of %s", name, v[0])
 			}
 		}
+	}
+	if got := Complete([]string{"rotate", ""}); got != nil {
+		t.Errorf("in the place of a file: %q", got)
 	}
 	if got := Complete([]string{"rotate", "--step", ""}); len(got) != len(rotate.Steps()) {
 		t.Errorf("steps: %q", got)
