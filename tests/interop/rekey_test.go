@@ -13,7 +13,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/xfrmctl/xfrmctl/tests/engine"
 	"github.com/xfrmctl/xfrmctl/tests/sandbox"
+	"github.com/xfrmctl/xfrmctl/tests/traffic"
 )
 
 // rekeys is how many times keys are replaced.
@@ -35,7 +37,7 @@ type stream struct {
 	from, to *endpoint
 	sent     atomic.Uint64
 	came     atomic.Uint64
-	arrived  []uint8 // how many times each number came; the receiver's until it ends
+	arrived  traffic.Numbers // the receiver's until it ends
 	refused  atomic.Uint64
 }
 
@@ -89,31 +91,9 @@ func (s *stream) receive(stop *atomic.Bool) error {
 			return err
 		}
 		quiet = 0
-		n := binary.NativeEndian.Uint64(a.data)
-		for uint64(len(s.arrived)) <= n {
-			s.arrived = append(s.arrived, 0)
-		}
-		s.arrived[n]++
+		s.arrived.Arrived(binary.NativeEndian.Uint64(a.data))
 		s.came.Add(1)
 	}
-}
-
-// verdict says what is wrong with what arrived.
-func (s *stream) verdict() error {
-	sent := s.sent.Load()
-	lost, twice := sent-uint64(len(s.arrived)), 0
-	for _, n := range s.arrived {
-		switch {
-		case n == 0:
-			lost++
-		case n > 1:
-			twice++
-		}
-	}
-	if lost > 0 || twice > 0 || s.refused.Load() > 0 || sent == 0 {
-		return fmt.Errorf("of %d: %d lost, %d arrived twice, %d not taken", sent, lost, twice, s.refused.Load())
-	}
-	return nil
 }
 
 func TestRekeyKernelWithKernel(t *testing.T) {
@@ -154,7 +134,7 @@ func rekey(t *testing.T, p *sandbox.Pair, a, b side, times int) {
 	senders.Wait()
 	receivers.Wait()
 	for i, s := range streams {
-		if err := errors.Join(errs[i], s.verdict()); err != nil {
+		if err := errors.Join(errs[i], s.arrived.Verdict(s.sent.Load(), s.refused.Load())); err != nil {
 			t.Errorf("%s: %v; %s; %s", [2]string{"A to B", "B to A"}[i], err, a.counters(t), b.counters(t))
 		}
 	}
@@ -169,11 +149,11 @@ func rekey(t *testing.T, p *sandbox.Pair, a, b side, times int) {
 func replace(t *testing.T, c combination, sides [2]side, times int, look, drain func()) (done int) {
 	t.Helper()
 	ids := [2]int{sides[0].ifID(c.form.mode), sides[1].ifID(c.form.mode)}
-	sessions := [2]*session{sides[0].session(t), sides[1].session(t)}
+	sessions := [2]*engine.Session{sides[0].session(t), sides[1].session(t)}
 	outerAddr, _ := c.form.addresses()
 	both := func(lines [2]string) {
 		for i, s := range sessions {
-			if err := s.do(lines[i]); err != nil {
+			if _, err := s.Do(lines[i]); err != nil {
 				t.Fatalf("after %d times: %v", done, err)
 			}
 		}

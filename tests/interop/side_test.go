@@ -22,7 +22,7 @@ type side interface {
 	// clear removes all SAs and policies.
 	clear(t *testing.T)
 	// session starts an xfrmctl that takes further commands.
-	session(t *testing.T) *session
+	session(t *testing.T) *engine.Session
 	// counters says what was dropped and why, for messages.
 	counters(t *testing.T) string
 }
@@ -102,9 +102,9 @@ func (k *kernelSide) batch(t *testing.T, lines string) {
 	}
 }
 
-func (k *kernelSide) session(t *testing.T) *session {
+func (k *kernelSide) session(t *testing.T) *engine.Session {
 	t.Helper()
-	return begin(t, k.n, exec.Command(k.bin, "--engine", "kernel", "--quiet", "-b", "-"))
+	return engine.Begin(t, k.n, exec.Command(k.bin, "--engine", "kernel", "--quiet", "-b", "-"))
 }
 
 func (k *kernelSide) clear(t *testing.T) {
@@ -182,9 +182,9 @@ func (e *engineSide) batch(t *testing.T, lines string) {
 	e.e.Batch(t, lines)
 }
 
-func (e *engineSide) session(t *testing.T) *session {
+func (e *engineSide) session(t *testing.T) *engine.Session {
 	t.Helper()
-	return begin(t, e.e.NS, e.e.Command("--quiet", "-b", "-"))
+	return engine.Begin(t, e.e.NS, e.e.Command("--quiet", "-b", "-"))
 }
 
 func (e *engineSide) clear(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/xfrmctl/xfrmctl/tests/sandbox"
+	"github.com/xfrmctl/xfrmctl/tests/traffic"
 )
 
 // size is that of a datagram's payload, in bytes.
@@ -36,7 +37,7 @@ type stream struct {
 	patience time.Duration
 	sent     atomic.Uint64
 	came     atomic.Uint64
-	arrived  []uint8 // how many times each number came; the receiver's until it ends
+	arrived  traffic.Numbers // the receiver's until it ends
 	refused  atomic.Uint64
 }
 
@@ -103,31 +104,9 @@ func (s *stream) receive(stop *atomic.Bool) error {
 			return fmt.Errorf("a datagram of %d bytes", n)
 		}
 		quiet = 0
-		k := binary.NativeEndian.Uint64(b)
-		for uint64(len(s.arrived)) <= k {
-			s.arrived = append(s.arrived, 0)
-		}
-		s.arrived[k]++
+		s.arrived.Arrived(binary.NativeEndian.Uint64(b))
 		s.came.Add(1)
 	}
-}
-
-// verdict says what is wrong with what arrived.
-func (s *stream) verdict() error {
-	sent := s.sent.Load()
-	lost, twice := sent-uint64(len(s.arrived)), 0
-	for _, n := range s.arrived {
-		switch {
-		case n == 0:
-			lost++
-		case n > 1:
-			twice++
-		}
-	}
-	if lost > 0 || twice > 0 || s.refused.Load() > 0 || sent == 0 {
-		return fmt.Errorf("of %d: %d lost, %d arrived twice, %d not taken", sent, lost, twice, s.refused.Load())
-	}
-	return nil
 }
 
 // load is both streams.
@@ -159,7 +138,7 @@ func (l *load) end() (datagrams uint64, seconds float64, err error) {
 	l.wait.Wait()
 	for i, s := range l.streams {
 		datagrams += s.sent.Load()
-		if e := errors.Join(l.errs[i], s.verdict()); e != nil {
+		if e := errors.Join(l.errs[i], s.arrived.Verdict(s.sent.Load(), s.refused.Load())); e != nil {
 			err = errors.Join(err, fmt.Errorf("%s: %w", [2]string{"east to west", "west to east"}[i], e))
 		}
 		unix.Close(s.from)

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/xfrmctl/xfrmctl/tests/engine"
 )
 
 // patient are the words for a step under load on a machine that has other
@@ -30,7 +32,7 @@ func TestUnderLoad(t *testing.T) {
 	bothEngines(t, derived, func(t *testing.T, ends [2]*end) {
 		n, window := rotations(t), highest(t, ends)
 		for _, e := range ends {
-			e.begin(t)
+			e.session = engine.Begin(t, e.ns, e.command("-b", "-"))
 		}
 		underLoad(t, ends, window, func() {
 			for k := range n {

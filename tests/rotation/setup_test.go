@@ -49,7 +49,7 @@ type end struct {
 	ns        *sandbox.NS
 	engine    *engine.Engine // nil: the kernel
 	binary    string
-	session   *session // nil: each command is a process
+	session   *engine.Session // nil: each command is a process
 }
 
 // number is a number from the environment.
@@ -189,7 +189,11 @@ func (e *end) about(words ...string) []string {
 func (e *end) verb(t *testing.T, words ...string) string {
 	t.Helper()
 	if e.session != nil {
-		return e.session.do(t, e.about(words...))
+		out, err := e.session.Do(strings.Join(e.about(words...), " ") + "\n")
+		if err != nil {
+			t.Fatalf("%s: %s: %v", e.name, strings.Join(words, " "), err)
+		}
+		return out
 	}
 	return e.do(t, e.about(words...)...)
 }
