@@ -85,6 +85,7 @@ type trials struct {
 	epoch   int
 	most    int // tunnels of a document beside the one that all have
 	long    bool
+	took    time.Duration // by the last process that was not killed
 	killed  int
 	doubts  int    // took another epoch, because keys were in doubt
 	foreign string // what others says at first
@@ -145,6 +146,7 @@ func (x *trials) step(t *testing.T, text string, after int, at time.Duration) bo
 	if err := x.e.ns.Do(cmd.Start); err != nil {
 		t.Fatal(err)
 	}
+	begun := time.Now()
 	if at > 0 {
 		timer := time.AfterFunc(at, func() { cmd.Process.Kill() }) //nolint:errcheck // it may be gone
 		defer timer.Stop()
@@ -156,6 +158,8 @@ func (x *trials) step(t *testing.T, text string, after int, at time.Duration) bo
 	}
 	if dead {
 		x.killed++
+	} else {
+		x.took = time.Since(begun)
 	}
 	for n, what := range []string{"one more apply", "a further one"} {
 		steps, err := x.apply.apply(context.Background(), path)
@@ -275,7 +279,7 @@ func TestPairs(t *testing.T) {
 		messages := x.killed
 		for ; rest < random && x.time(t); rest++ {
 			old = randomDocument(r, x.most, userspace)
-			x.step(t, old, 0, time.Duration(r.Int64N(int64(60*time.Millisecond)))+10*time.Millisecond)
+			x.step(t, old, 0, time.Duration(1+r.Int64N(1+int64(x.took)))+time.Millisecond)
 			x.untouched(t)
 		}
 		if n := w.clear.Load(); n > 0 || w.esp.Load() == 0 {
