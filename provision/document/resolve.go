@@ -151,13 +151,6 @@ func (d *Document) allocate(r provision.Range, given func(*Tunnel) Value[uint32]
 	return out
 }
 
-// routeKey is what tells routes apart.
-type routeKey struct {
-	dst    netip.Prefix
-	metric uint32
-	netns  string
-}
-
 // end is one node's end of a tunnel.
 type end struct {
 	d           *Document
@@ -234,34 +227,6 @@ func (e *end) selectors() (all [][2]netip.Prefix) {
 	return all
 }
 
-func (e *end) policies(own, peers netip.Prefix) (all []*netlinkx.Policy) {
-	in, out := e.template(e.peer, e.self), e.template(e.self, e.peer)
-	add := func(dir netlinkx.PolicyDir, src, dst netip.Prefix, t netlinkx.Template) {
-		p := netlinkx.NewPolicy()
-		p.Dir, p.IfID, p.Templates = dir, e.ifID, []netlinkx.Template{t}
-		p.Selector = netlinkx.Selector{Family: netlinkx.FamilyOf(src.Addr()), Src: src, Dst: dst}
-		p.Priority = 10000 - uint32(src.Bits()+dst.Bits()) // the narrower wins
-		p.Mark, p.Offload = e.policyMark(dir), e.policyOffload(dir)
-		all = append(all, p)
-	}
-	add(netlinkx.PolicyIn, peers, own, in)
-	if e.t.tunnelMode() && e.t.Forward.V {
-		add(netlinkx.PolicyFwd, peers, own, in)
-	}
-	add(netlinkx.PolicyOut, own, peers, out)
-	return all
-}
-
-func (e *end) template(from, to *Node) netlinkx.Template {
-	t := netlinkx.NewTemplate()
-	t.Proto, t.ReqID, t.Mode = netlinkx.ProtoESP, e.reqID, netlinkx.ModeTransport
-	t.Family = netlinkx.FamilyOf(to.Endpoint.V)
-	if e.t.tunnelMode() {
-		t.Mode, t.Src, t.Dst = netlinkx.ModeTunnel, from.Endpoint.V, to.Endpoint.V
-	}
-	return t
-}
-
 func (e *end) iface(ctx context.Context, sa *netlinkx.SA) *provision.Interface {
 	i := &provision.Interface{Name: e.t.Interface.V, IfID: e.ifID, Underlay: e.self.Underlay.V, MTU: e.t.MTU.V,
 		NetNS: e.t.NetNS[e.self.Name].V}
@@ -304,32 +269,6 @@ func (e *end) fits(ctx context.Context, sa *netlinkx.SA) (int, error) {
 		}
 	}
 	return ifaces.MTU(outer, sa)
-}
-
-// routes lead the peer's prefixes to the interface, with a guard below each
-// that answers "unreachable" while the interface is down or gone. Tunnels with
-// one prefix share a route.
-func (e *end) routes(s *provision.State) {
-	for _, x := range e.selectors() {
-		netns := e.t.NetNS[e.self.Name].V
-		e.route(s, &provision.Route{Dst: x[1], Dev: e.t.Interface.V, Metric: provision.RouteMetric, NetNS: netns})
-		if e.t.guardRoutes() {
-			e.route(s, &provision.Route{Dst: x[1], Metric: provision.GuardMetric, NetNS: netns})
-		}
-	}
-}
-
-func (e *end) route(s *provision.State, add *provision.Route) {
-	key := routeKey{add.Dst, add.Metric, add.NetNS}
-	r := e.made[key]
-	if r == nil {
-		e.made[key] = add
-		s.Routes = append(s.Routes, add)
-		return
-	}
-	if r.Dev != add.Dev && !slices.Contains(r.More, add.Dev) {
-		r.More = append(r.More, add.Dev)
-	}
 }
 
 // problem notes a mistake at the first node that is there.
