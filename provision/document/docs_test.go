@@ -48,6 +48,7 @@ func TestDocs(t *testing.T) {
 		for node := range d.Nodes {
 			in := surroundings("boot of " + node)
 			in.BootIDs = boots
+			in.Namespace = func(string) error { return nil }
 			in.Keys = &keys.Source{Getenv: func(string) string { return dir }}
 			if w, err := d.Resolve(context.Background(), node, in); err != nil || len(w.State.SAs) < 2 {
 				t.Errorf("%s: %v", node, err)

@@ -1,10 +1,13 @@
 package document
 
 import (
+	"fmt"
 	"net/netip"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/xfrmctl/xfrmctl/tests/sandbox"
 )
@@ -87,6 +90,50 @@ func (s *site) carry(t *testing.T) {
 			t.Errorf("no SA of %s carried anything", m.name)
 		}
 	}
+}
+
+// TestWorkload: what is in the namespace sends through the tunnel, and sees
+// neither SAs nor policies. The example's namespace gets a name of its own.
+func TestWorkload(t *testing.T) {
+	bothEngines(t, func(t *testing.T, userspace bool) {
+		name := fmt.Sprintf("xfrmctl-test-%d-%d", os.Getpid(), time.Now().UnixNano())
+		text := block(t, manual(t, "examples.md"), "A workload without keys", "yaml")
+		s := build(t, strings.Replace(text, "namespace: {east: work}", "namespace: {east: "+name+"}", 1), userspace)
+		if out, err := exec.Command(sandbox.IP(), "netns", "add", name).CombinedOutput(); err != nil {
+			t.Skipf("needs named network namespaces: %v: %s; the workload was not run", err, out)
+		}
+		t.Cleanup(func() {
+			if out, err := exec.Command(sandbox.IP(), "netns", "del", name).CombinedOutput(); err != nil {
+				t.Errorf("%v: %s", err, out)
+			}
+		})
+		s.apply(t)
+		west := s.machines["west"].ns
+		west.MustRun(t, sandbox.IP(), "addr", "add", "10.2.0.1/32", "dev", "lo")
+		inside := func(words ...string) (string, error) {
+			out, err := exec.Command(sandbox.IP(), append([]string{"netns", "exec", name}, words...)...).CombinedOutput()
+			return string(out), err
+		}
+		var out string
+		var err error
+		for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+			if out, err = inside("ping", "-c", "2", "-i", "0.02", "-W", "1", "10.2.0.1"); err == nil {
+				break
+			}
+		}
+		if err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		for _, object := range []string{"state", "policy"} {
+			if out, err := inside(s.machines["east"].binary, "--engine", "kernel", "--show-keys", object, "list"); err != nil || out != "" {
+				t.Errorf("inside, %s list: %v\n%s", object, err, out)
+			}
+		}
+		doc := s.machines["east"].export(t, "--as", "east", "--name", "192.0.2.2=west", "--owner", "work")
+		if strings.Contains(doc, "#!") || !strings.Contains(doc, "namespace: {east: "+name+"}") {
+			t.Errorf("export prints\n%s", doc)
+		}
+	})
 }
 
 // spokesMeet: what one spoke sends to the other passes both tunnels.
