@@ -111,6 +111,9 @@ func ifaceDetail(got, want *provision.Interface, word string) (here, then any) {
 		return got.MTU, want.MTU
 	case "dev":
 		return none(got.Underlay), none(want.Underlay)
+	case "disable_xfrm":
+		onOff := map[bool]string{true: "on", false: "off"}
+		return onOff[got.NoXFRM], onOff[want.NoXFRM]
 	case "if_id":
 		return got.IfID, want.IfID
 	}
