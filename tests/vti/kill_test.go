@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-var kills = flag.Int("kills", 3, "places at which each way is killed, of steps and of messages each; 0: all of them")
+var kills = flag.Int("kills", 2, "places at which each way is killed, of steps and of messages each; 0: all of them")
 
 func lockThread() { runtime.LockOSThread() }
 
