@@ -3,7 +3,7 @@
 //
 //	Z0-Z3    counter blocks, key stream, ciphertext
 //	Z4-Z6    the product being summed: low, middle, high
-//	Z7-Z9    temporaries, also Z31
+//	Z7-Z9    blocks to hash, powers, temporaries; also Z31
 //	Z10      next four counter blocks, bytes reversed
 //	Z11      shuffle that reverses the bytes of each block
 //	Z12      1 and 0xc2<<56: the polynomial of GHASH, bits reflected

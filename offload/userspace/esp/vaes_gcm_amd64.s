@@ -31,15 +31,6 @@ GLOBL nextFour<>(SB), RODATA|NOPTR, $64
 #define H1 256
 #define ROUNDS 272
 
-// MUL starts the sum of products with z by the powers at p.
-#define MUL(p, z) \
-	VMOVDQU64 p, Z8; \
-	VPCLMULQDQ $0x00, Z8, z, Z4; \
-	VPCLMULQDQ $0x01, Z8, z, Z5; \
-	VPCLMULQDQ $0x10, Z8, z, Z9; \
-	VPCLMULQDQ $0x11, Z8, z, Z6; \
-	VPXORQ Z9, Z5, Z5
-
 // MULADD adds the product of z and the powers at p. It destroys z.
 #define MULADD(p, z) \
 	VMOVDQU64 p, Z8; \
@@ -67,28 +58,91 @@ GLOBL nextFour<>(SB), RODATA|NOPTR, $64
 	VEXTRACTI128 $1, Y6, X7; \
 	VPXOR X7, X6, X14
 
-// HASH16 hashes sixteen blocks in Z0-Z3. What was hashed before enters last,
-// because it is known last.
-#define HASH16 \
-	VPXORQ Z14, Z0, Z0; \
-	MUL((POWERS+64)(AX), Z1); \
-	MULADD((POWERS+128)(AX), Z2); \
-	MULADD((POWERS+192)(AX), Z3); \
-	MULADD((POWERS+0)(AX), Z0); \
+// The steps of AESHASH4: LOAD takes four blocks in and the powers at p,
+// the others multiply them into the sum, FIRST without one before.
+#define LOAD(block, p) \
+	VMOVDQU64 block, Z7; \
+	VMOVDQU64 p, Z8; \
+	VPSHUFB Z11, Z7, Z7
+
+#define FIRST1 \
+	VPCLMULQDQ $0x00, Z8, Z7, Z4; \
+	VPCLMULQDQ $0x01, Z8, Z7, Z5
+
+#define FIRST2 \
+	VPCLMULQDQ $0x10, Z8, Z7, Z9; \
+	VPCLMULQDQ $0x11, Z8, Z7, Z6; \
+	VPXORQ Z9, Z5, Z5
+
+#define THEN1 \
+	VPCLMULQDQ $0x00, Z8, Z7, Z9; \
+	VPCLMULQDQ $0x01, Z8, Z7, Z31; \
+	VPXORQ Z9, Z4, Z4
+
+#define THEN2 \
+	VPCLMULQDQ $0x10, Z8, Z7, Z9; \
+	VPCLMULQDQ $0x11, Z8, Z7, Z7; \
+	VPTERNLOGQ $0x96, Z9, Z31, Z5; \
+	VPXORQ Z7, Z6, Z6
+
+// AESHASH4 encrypts Z0-Z3 and hashes the sixteen blocks at a, b, c, d, step by
+// step: both keep the processor as busy together as either alone, if they stand
+// side by side. What was hashed before enters last, because it is known last.
+#define AESHASH4(last, a, b, c, d) \
+	LOAD(b, (POWERS+64)(AX)); \
+	ROUND4(Z17); \
+	FIRST1; \
+	ROUND4(Z18); \
+	FIRST2; \
+	LOAD(c, (POWERS+128)(AX)); \
+	ROUND4(Z19); \
+	THEN1; \
+	ROUND4(Z20); \
+	THEN2; \
+	LOAD(d, (POWERS+192)(AX)); \
+	ROUND4(Z21); \
+	THEN1; \
+	ROUND4(Z22); \
+	THEN2; \
+	LOAD(a, (POWERS+0)(AX)); \
+	VPXORQ Z14, Z7, Z7; \
+	ROUND4(Z23); \
+	THEN1; \
+	ROUND4(Z24); \
+	THEN2; \
+	ROUND4(Z25); \
 	REDUCE; \
+	CMPQ R8, $12; \
+	JB last; \
+	ROUND4(Z27); \
+	ROUND4(Z28); \
+	JE last; \
+	ROUND4(Z29); \
+	ROUND4(Z30); \
+last: \
+	VAESENCLAST Z26, Z0, Z0; \
+	VAESENCLAST Z26, Z1, Z1; \
+	VAESENCLAST Z26, Z2, Z2; \
+	VAESENCLAST Z26, Z3, Z3; \
 	FOLD
 
 // SEALHASH hashes the sixteen blocks before DI.
 #define SEALHASH \
-	VMOVDQU64 -256(DI), Z0; \
-	VMOVDQU64 -192(DI), Z1; \
-	VMOVDQU64 -128(DI), Z2; \
-	VMOVDQU64 -64(DI), Z3; \
-	VPSHUFB   Z11, Z0, Z0; \
-	VPSHUFB   Z11, Z1, Z1; \
-	VPSHUFB   Z11, Z2, Z2; \
-	VPSHUFB   Z11, Z3, Z3; \
-	HASH16
+	LOAD(-192(DI), (POWERS+64)(AX)); \
+	FIRST1; \
+	FIRST2; \
+	LOAD(-128(DI), (POWERS+128)(AX)); \
+	THEN1; \
+	THEN2; \
+	LOAD(-64(DI), (POWERS+192)(AX)); \
+	THEN1; \
+	THEN2; \
+	LOAD(-256(DI), (POWERS+0)(AX)); \
+	VPXORQ Z14, Z7, Z7; \
+	THEN1; \
+	THEN2; \
+	REDUCE; \
+	FOLD
 
 // GCMSTART takes the first counter block in X0 and the block of additional
 // data in X1: it sets Z10, X15 and X14.
@@ -189,9 +243,8 @@ sealLoop:
 	CMPQ CX, $256
 	JB   sealHash
 	COUNTERS4
-	AES4(sealLoopLast)
+	AESHASH4(sealLoopLast, -256(DI), -192(DI), -128(DI), -64(DI))
 	SEALSTORE
-	SEALHASH
 	JMP  sealLoop
 
 sealHash:
@@ -246,29 +299,13 @@ TEXT ·vaesOpen(SB), NOSPLIT, $0-88
 
 openLoop:
 	COUNTERS4
-	AES4(openLoopLast)
-	VMOVDQU64 0(SI), Z4
-	VMOVDQU64 64(SI), Z5
-	VMOVDQU64 128(SI), Z6
-	VMOVDQU64 192(SI), Z7
-	VPXORQ    Z4, Z0, Z0
-	VPXORQ    Z5, Z1, Z1
-	VPXORQ    Z6, Z2, Z2
-	VPXORQ    Z7, Z3, Z3
-	VMOVDQU64 Z0, 0(DI)
-	VMOVDQU64 Z1, 64(DI)
-	VMOVDQU64 Z2, 128(DI)
-	VMOVDQU64 Z3, 192(DI)
-	VPSHUFB   Z11, Z4, Z0
-	VPSHUFB   Z11, Z5, Z1
-	VPSHUFB   Z11, Z6, Z2
-	VPSHUFB   Z11, Z7, Z3
-	HASH16
-	ADDQ      $256, SI
-	ADDQ      $256, DI
-	SUBQ      $256, CX
-	CMPQ      CX, $256
-	JAE       openLoop
+	AESHASH4(openLoopLast, 0(SI), 64(SI), 128(SI), 192(SI))
+	SEALSTORE
+	ADDQ $256, SI
+	ADDQ $256, DI
+	SUBQ $256, CX
+	CMPQ CX, $256
+	JAE  openLoop
 
 openTail:
 	GCMLAST(openSome)
