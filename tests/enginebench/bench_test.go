@@ -95,17 +95,17 @@ func TestSideBySide(t *testing.T) {
 			peers = append(peers, r.make(t))
 		}
 	}
-	r := results{}
+	r, w := results{}, &watch{repeats: runs * len(peers)}
 	for i := range runs {
 		for _, p := range peers {
 			if p.notes == "" {
-				r.round(t, p, seconds)
+				r.round(t, p, seconds, w)
 			}
 		}
 		t.Logf("run %d of %d done", i+1, runs)
 	}
 	verdicts := r.judge(t)
-	section := r.section(peers, runs, seconds, verdicts)
+	section := r.section(peers, runs, seconds, w, verdicts)
 	t.Log("\n" + section)
 	if only != "" || os.Getenv("XFRMCTL_BENCH_RUNS") != "" || os.Getenv("XFRMCTL_BENCH_SECONDS") != "" {
 		return

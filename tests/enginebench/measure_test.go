@@ -35,11 +35,11 @@ var (
 // results holds every run's figures.
 type results map[string]map[metric][]float64
 
-func (r results) add(p *peer, m metric, v float64) {
-	if r[p.name] == nil {
-		r[p.name] = map[metric][]float64{}
+func (r results) add(name string, m metric, v float64) {
+	if r[name] == nil {
+		r[name] = map[metric][]float64{}
 	}
-	r[p.name][m] = append(r[p.name][m], v)
+	r[name][m] = append(r[name][m], v)
 }
 
 // median returns the median of a peer's runs.
@@ -52,16 +52,20 @@ func (r results) median(name string, m metric) (float64, bool) {
 }
 
 // round measures everything about one peer once.
-func (r results) round(t *testing.T, p *peer, seconds time.Duration) {
+func (r results) round(t *testing.T, p *peer, seconds time.Duration, w *watch) {
 	t.Helper()
-	r.add(p, pingIdle, ping(t, p))
-	r.tcp(t, p, 1, seconds)
-	r.tcp(t, p, 4, seconds)
-	r.add(p, udp64, flood(t, p, 64, seconds/2))
-	r.add(p, udp1300, flood(t, p, 1300, seconds/2))
-	r.loaded(t, p)
+	for _, f := range []func(results){
+		func(r results) { r.add(p.name, pingIdle, ping(t, p)) },
+		func(r results) { r.tcp(t, p, 1, seconds) },
+		func(r results) { r.tcp(t, p, 4, seconds) },
+		func(r results) { r.add(p.name, udp64, flood(t, p, 64, seconds/2)) },
+		func(r results) { r.add(p.name, udp1300, flood(t, p, 1300, seconds/2)) },
+		func(r results) { r.loaded(t, p) },
+	} {
+		w.measure(t, r, f)
+	}
 	if len(p.pids) > 0 {
-		r.add(p, memory, peak(t, p.pids))
+		r.add(p.name, memory, peak(t, p.pids))
 	}
 }
 
@@ -102,13 +106,13 @@ func (r results) tcp(t *testing.T, p *peer, streams int, seconds time.Duration) 
 	got := finish(t, p, sink, source)
 	cost := used(t, p.pids).since(before)
 	if streams > 1 {
-		r.add(p, tcp4, got.BitsPerSecond()/1e9)
+		r.add(p.name, tcp4, got.BitsPerSecond()/1e9)
 		return
 	}
-	r.add(p, tcp1, got.BitsPerSecond()/1e9)
-	r.add(p, cpuMachine, cost.machine/(float64(got.Bytes)/1e9))
+	r.add(p.name, tcp1, got.BitsPerSecond()/1e9)
+	r.add(p.name, cpuMachine, cost.machine/(float64(got.Bytes)/1e9))
 	if len(p.pids) > 0 {
-		r.add(p, cpuEngine, cost.processes/(float64(got.Bytes)/1e9))
+		r.add(p.name, cpuEngine, cost.processes/(float64(got.Bytes)/1e9))
 	}
 }
 
@@ -145,7 +149,7 @@ func (r results) loaded(t *testing.T, p *peer) {
 	t.Helper()
 	sink, source := start(t, p, traffic.Job{Role: "tcp", Streams: 1, For: 1800 * time.Millisecond})
 	time.Sleep(500 * time.Millisecond)
-	r.add(p, pingLoaded, ping(t, p))
+	r.add(p.name, pingLoaded, ping(t, p))
 	finish(t, p, sink, source)
 }
 

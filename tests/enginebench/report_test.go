@@ -35,10 +35,10 @@ func (r results) table(peers []*peer) string {
 }
 
 // section is the benchmark's part of the document.
-func (r results) section(peers []*peer, runs int, seconds time.Duration, verdicts []string) string {
+func (r results) section(peers []*peer, runs int, seconds time.Duration, w *watch, verdicts []string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, %s, %d processors of it used, Linux %s, %s. Medians of %d runs, smallest and largest in brackets; a stream lasts %v.\n",
-		time.Now().UTC().Format(time.DateOnly), processor(), processors, release(), runtime.Version(), runs, seconds)
+	fmt.Fprintf(&b, "%s, %s, %d processors of it used, Linux %s, %s. Medians of %d runs, smallest and largest in brackets; a stream lasts %v. TCP uses %s. %v\n",
+		time.Now().UTC().Format(time.DateOnly), processor(), processors, release(), runtime.Version(), runs, seconds, congestion(), w)
 	for _, p := range peers {
 		if p.version != "" {
 			fmt.Fprintf(&b, "%s is %s. ", p.name, p.version)
@@ -80,10 +80,19 @@ func processor() string {
 	return strings.TrimSpace(strings.TrimLeft(line, "\t :"))
 }
 
-func release() string {
-	b, err := os.ReadFile("/proc/sys/kernel/osrelease")
+func release() string { return kernelText("of unknown release", "/proc/sys/kernel/osrelease") }
+
+// congestion names what decides how fast TCP sends: new network namespaces
+// have the machine's.
+func congestion() string {
+	return kernelText("unknown congestion control", "/proc/sys/net/ipv4/tcp_congestion_control")
+}
+
+// kernelText is a line that the kernel tells, or other words.
+func kernelText(other, path string) string {
+	b, err := os.ReadFile(path)
 	if err != nil {
-		return "of unknown release"
+		return other
 	}
 	return strings.TrimSpace(string(b))
 }
