@@ -16,7 +16,7 @@ const (
 	// received is how many datagrams one call takes: of plain ESP, which come
 	// one by one, and of UDP, where one can hold 64 packets.
 	received    = 64
-	receivedUDP = 4
+	receivedUDP = 8
 	// chunk is how many packets of an SA are checked together.
 	chunk = 64
 )

@@ -16,7 +16,7 @@ const (
 	burst = 64
 	// burstBytes is the memory they are read to: a packet is read while one of
 	// any size has room.
-	burstBytes = 3*tun.MaxPacket + burst*2*segment.TrailerRoom
+	burstBytes = 5*tun.MaxPacket + burst*2*segment.TrailerRoom
 )
 
 // outbound is a worker's memory for one direction. Nothing of it outlives a

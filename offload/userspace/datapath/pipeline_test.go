@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
+	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -121,6 +122,28 @@ func TestCarries(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAlign: super-packets are not spread over two datagrams where one holds
+// them, and share one where it holds both.
+func TestAlign(t *testing.T) {
+	a, _ := newPair(t, tunnel)
+	src, dst := tunnel.inner()
+	seq := uint32(1)
+	for _, n := range []int{3, 4, 30, 30, 5} {
+		whole, _ := super(src, dst, seq, 1200, n)
+		seq += uint32(n * 1200)
+		a.queue.reads = append(a.queue.reads, whole)
+	}
+	a.work()
+	var got []int
+	for _, r := range a.runs {
+		got = append(got, r.Packets)
+	}
+	if want := []int{3 + 4 + 30, 30 + 5}; !slices.Equal(got, want) {
+		t.Errorf("%v packets in a datagram, want %v", got, want)
+	}
+	check(t, a)
 }
 
 // count runs f and returns by how much a counter of e grew.

@@ -9,7 +9,7 @@ import (
 )
 
 // sendBytes is the memory for sealed packets that wait to be sent.
-const sendBytes = 6 * outer.MaxRun
+const sendBytes = 8 * outer.MaxRun
 
 // sending collects sealed packets into runs.
 type sending struct {
@@ -37,6 +37,7 @@ func (s *sending) init() {
 // sealTaken seals the segments of a packet.
 func (w *worker) sealTaken(t *path, p *taken, split *segment.Splitter, numbers *supply) {
 	w.out.send.oversize = p.oversize
+	w.alignRun(split.Segments())
 	for done := 0; ; done++ {
 		seg := split.Next()
 		if seg == nil {
@@ -49,6 +50,16 @@ func (w *worker) sealTaken(t *path, p *taken, split *segment.Splitter, numbers *
 		if why != sadb.CounterNone {
 			w.stats.Kernel[why]++
 		}
+	}
+}
+
+// alignRun ends the run if the n segments of a super-packet do not fit in it:
+// what travels in one datagram is joined again at the other end, what is spread
+// over two may be met by two batches there.
+func (w *worker) alignRun(n int) {
+	s := &w.out.send
+	if r := &s.run; n > 1 && (r.Packets+n > outer.MaxSegments || (r.Packets+n)*r.Segment > outer.MaxRun) {
+		w.endRun()
 	}
 }
 
