@@ -5,6 +5,10 @@
 // two processors and take turns. It runs with XFRMCTL_BENCH=1 only, which
 // `make bench` sets, and writes its part of docs/benchmarks.md.
 //
+// Streams use Linux's default congestion control, cubic, whatever the machine's
+// is, or what XFRMCTL_BENCH_CONGESTION names: with BBR, TCP holds itself back
+// where processors are still idle.
+//
 // XFRMCTL_BENCH_RUNS, XFRMCTL_BENCH_SECONDS and XFRMCTL_BENCH_PEERS (words in
 // the names of peers, separated by commas) make a quick look possible; the
 // document is written by a full run only.
@@ -76,6 +80,18 @@ func restrict(t *testing.T) {
 	}
 }
 
+// congestion is what the streams use; the machine's if it has no other.
+func congestion() string {
+	wanted := os.Getenv("XFRMCTL_BENCH_CONGESTION")
+	if wanted != "" {
+		return wanted
+	}
+	if have := kernelText("", "/proc/sys/net/ipv4/tcp_available_congestion_control"); slices.Contains(strings.Fields(have), "cubic") {
+		return "cubic"
+	}
+	return kernelText("", "/proc/sys/net/ipv4/tcp_congestion_control")
+}
+
 // recipes is what there is to measure.
 func recipes() []recipe {
 	return []recipe{{"engine-udp", engineUDP}, {"engine-plain", enginePlain}, {"wireguard-go", wireguard},
@@ -107,7 +123,7 @@ func TestSideBySide(t *testing.T) {
 	verdicts := r.judge(t)
 	section := r.section(peers, runs, seconds, w, verdicts)
 	t.Log("\n" + section)
-	if only != "" || os.Getenv("XFRMCTL_BENCH_RUNS") != "" || os.Getenv("XFRMCTL_BENCH_SECONDS") != "" {
+	if only != "" || os.Getenv("XFRMCTL_BENCH_RUNS") != "" || os.Getenv("XFRMCTL_BENCH_SECONDS") != "" || os.Getenv("XFRMCTL_BENCH_CONGESTION") != "" {
 		return
 	}
 	if err := publish(section); err != nil {

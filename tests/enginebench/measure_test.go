@@ -73,6 +73,7 @@ func (r results) round(t *testing.T, p *peer, seconds time.Duration, w *watch) {
 func start(t *testing.T, p *peer, j traffic.Job) (sink, source *traffic.Child) {
 	t.Helper()
 	kind, _, _ := strings.Cut(j.Role, "-")
+	j.Control = congestion()
 	j.Addr = net.JoinHostPort(p.target, "5201")
 	j.Role = kind + "-sink"
 	sink, err := traffic.Spawn(p.pair.B, j)

@@ -82,12 +82,6 @@ func processor() string {
 
 func release() string { return kernelText("of unknown release", "/proc/sys/kernel/osrelease") }
 
-// congestion names what decides how fast TCP sends: new network namespaces
-// have the machine's.
-func congestion() string {
-	return kernelText("unknown congestion control", "/proc/sys/net/ipv4/tcp_congestion_control")
-}
-
 // kernelText is a line that the kernel tells, or other words.
 func kernelText(other, path string) string {
 	b, err := os.ReadFile(path)

@@ -21,6 +21,7 @@ type Job struct {
 	Role    string        // tcp-source, tcp-sink, udp-source, udp-sink
 	Addr    string        // IP:PORT to send to or to listen on
 	Streams int           // of TCP
+	Control string        // congestion control of TCP, "" for the machine's
 	Size    int           // bytes in a datagram
 	For     time.Duration // how long a source sends
 	Rate    int           // datagrams a second, 0: as many as possible

@@ -2,6 +2,7 @@ package traffic
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"runtime"
@@ -38,6 +39,11 @@ func (j Job) tcpSource() (Count, error) {
 	for i := range fds {
 		if fds[i], err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0); err != nil {
 			return Count{}, err
+		}
+		if j.Control != "" {
+			if err := unix.SetsockoptString(fds[i], unix.IPPROTO_TCP, unix.TCP_CONGESTION, j.Control); err != nil {
+				return Count{}, fmt.Errorf("congestion control %s: %w", j.Control, err)
+			}
 		}
 		if err := unix.Connect(fds[i], sa); err != nil {
 			return Count{}, err
