@@ -68,6 +68,21 @@ var authICVs = map[string]int{
 // Ciphers returns the names of the ESP ciphers that MTU knows, sorted.
 func Ciphers() []string { return sortedKeys(ciphers) }
 
+// ICVBits returns the ICV of an integrity algorithm that interoperates, in bits,
+// by RFC 4868 and RFC 8221; the kernel's own for hmac(sha256) is shorter. 0: the
+// kernel's will do.
+func ICVBits(auth string) uint32 {
+	switch auth {
+	case "hmac(sha256)", "sha256":
+		return 128
+	case "hmac(sha384)":
+		return 192
+	case "hmac(sha512)":
+		return 256
+	}
+	return 0
+}
+
 // AuthAlgorithms returns the names of the integrity algorithms that MTU knows, sorted.
 func AuthAlgorithms() []string { return sortedKeys(authICVs) }
 

@@ -91,7 +91,7 @@ func (s *Session) open(ctx context.Context) error {
 	}
 	if !s.cfg.ReadOnly {
 		if err := os.MkdirAll(s.cfg.StateDir, 0o700); err != nil {
-			return err
+			return fmt.Errorf("the state directory %s cannot be made, name another one: %w", s.cfg.StateDir, err)
 		}
 		f, err := lock(ctx, s.cfg.StateDir, s.cfg.OnWait)
 		if err != nil {

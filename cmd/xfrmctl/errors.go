@@ -105,9 +105,18 @@ func (e *env) report(where string, err error) {
 		prefix = where + ": "
 	}
 	fmt.Fprintf(e.stderr, "%s%s\n", prefix, netlinkx.HideKeys(strings.TrimSuffix(text, "\n")))
-	if h := hintOf(err); h != "" {
+	if h := e.engineHint(hintOf(err)); h != "" {
 		fmt.Fprintf(e.stderr, "hint: %s\n", netlinkx.HideKeys(h))
 	}
+}
+
+// engineHint replaces a hint about the kernel when the userspace engine refused.
+func (e *env) engineHint(hint string) string {
+	by := e.engines[aboutIPsec]
+	if by == nil || by.path == "" || !strings.Contains(hint, "CONFIG_") && !strings.Contains(hint, "modprobe") {
+		return hint
+	}
+	return "the userspace engine does not do this: docs/engine.md has what it does; --engine kernel asks the kernel"
 }
 
 // warnf prints a warning of ours, unless --quiet.

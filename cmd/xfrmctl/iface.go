@@ -86,6 +86,9 @@ func ifaceError(err error) error {
 	if errors.As(err, &kind) && kind.Want == "" && (kind.Kind == ifaces.KindVTI || kind.Kind == ifaces.KindVTI6) {
 		return &exitError{code: exitCheck, msg: err.Error(), hint: "xfrmctl vti audit says what belongs to it, xfrmctl vti convert makes an XFRM interface of it", err: err}
 	}
+	if errors.As(err, &kind) {
+		return &exitError{code: exitCheck, msg: err.Error(), hint: "only XFRM interfaces: ip link is for others, xfrmctl iface list shows these", err: err}
+	}
 	if !errors.As(err, &kernel) || kernel.Errno != syscall.ENODEV {
 		return err
 	}
@@ -93,7 +96,7 @@ func ifaceError(err error) error {
 	if kernel.Op == "find device" {
 		return &exitError{code: exitArgument, msg: fmt.Sprintf("cannot find device %q", name), err: err}
 	}
-	return &exitError{code: exitCheck, msg: err.Error(), err: err}
+	return &exitError{code: exitCheck, msg: err.Error(), hint: "xfrmctl iface list shows those that are here; -n NETNS looks in another namespace", err: err}
 }
 
 func (e *env) ifaceAdd(c *ifaces.Conn, r *ifaceRequest) error {

@@ -29,6 +29,7 @@ func TestParseIfaceAdd(t *testing.T) {
 			Name: "x", IfID: 1, Up: true, Alias: "a",
 			Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/24"), netip.MustParsePrefix("fd00::1/128")},
 		}, ""},
+		{"add x dev eth0 if_id 1 mtu auto cipher aes-gcm-128", ifaces.Spec{Name: "x", Underlay: "eth0", IfID: 1, MTUFor: gcm}, ""},
 		{"add x dev eth0 if_id 1 mtu auto cipher rfc4106(gcm(aes))", ifaces.Spec{Name: "x", Underlay: "eth0", IfID: 1, MTUFor: gcm}, ""},
 		{"add x dev eth0 if_id 1 cipher rfc4106(gcm(aes)) icv 128 mode tunnel family inet", ifaces.Spec{Name: "x", Underlay: "eth0", IfID: 1, MTUFor: gcm}, ""},
 		{"add x dev eth0 if_id 1 mtu auto cipher cbc(aes) auth hmac(sha256) mode beet encap espinudp family inet6", ifaces.Spec{
@@ -105,6 +106,7 @@ func TestParseIfaceErrors(t *testing.T) {
 		{"add link eth0 x type xfrm if_id 5", 255, "ignores"},
 		{"add x if_id 5 mtu huge", 255, "mtu"},
 		{"add x if_id 5 addr 10.0.0", 1, "10.0.0"},
+		{"add a-very-long-interface-name if_id 5", 255, "at most 15"},
 		{"add x if_id 5 mtu auto", 255, "cipher"},
 		{"add x if_id 5 mtu auto cipher rfc4106(gcm(aes))", 1, "dev"},
 		{"add x dev eth0 if_id 5 mtu 1400 cipher rfc4106(gcm(aes))", 255, "mtu auto"},

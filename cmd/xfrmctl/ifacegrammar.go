@@ -35,7 +35,7 @@ func ifaceLinkWords() []ifaceWord {
 func ifaceMTUWords() []ifaceWord {
 	return []ifaceWord{
 		valueWord("mtu", "{ BYTES | auto }", "auto: what fits through the SA that the next words describe, computed from the underlying device's mtu", setMTU),
-		valueWord("cipher", "NAME", "for mtu auto: the ESP cipher, for example rfc4106(gcm(aes)) or cbc(aes)", saWord(func(s *ifaceSA) *string { return &s.cipher })),
+		valueWord("cipher", "NAME", "for mtu auto: the ESP cipher, for example rfc4106(gcm(aes)) or cbc(aes), or a document's, for example aes-gcm-128", saWord(func(s *ifaceSA) *string { return &s.cipher })),
 		valueWord("auth", "NAME", "for mtu auto: the integrity algorithm next to a plain cipher, for example hmac(sha256)", saWord(func(s *ifaceSA) *string { return &s.auth })),
 		valueWord("icv", "BITS", "for mtu auto: length of the ICV, by default 128, or what RFC 4868 gives the hash", saWord(func(s *ifaceSA) *string { return &s.icv })),
 		valueWord("mode", "MODE", "for mtu auto: tunnel (the default), transport, beet", saWord(func(s *ifaceSA) *string { return &s.mode })),

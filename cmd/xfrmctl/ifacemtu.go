@@ -7,6 +7,7 @@ import (
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/ipxfrm"
 	"github.com/xfrmctl/xfrmctl/ifaces"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
+	"github.com/xfrmctl/xfrmctl/provision/document"
 )
 
 // ifaceSA is the SA that "mtu auto" is computed for, as written.
@@ -20,11 +21,6 @@ func saWord(field func(*ifaceSA) *string) func(*ifaceRequest, string) error {
 		return err
 	}
 }
-
-// rfcICVBits are the ICVs of RFC 4868 and of RFC 8221's must-haves, which is
-// what an SA that interoperates has; the kernel's own default for
-// hmac(sha256) is shorter.
-var rfcICVBits = map[string]uint32{"hmac(sha256)": 128, "sha256": 128, "hmac(sha384)": 192, "hmac(sha512)": 256}
 
 // mtuFor returns the SA that the mtu is to be computed for, or nil.
 func (r *ifaceRequest) mtuFor() (*netlinkx.SA, error) {
@@ -73,9 +69,15 @@ func (s *ifaceSA) shape(sa *netlinkx.SA) error {
 }
 
 func (s *ifaceSA) algorithms(sa *netlinkx.SA) error {
+	for _, suite := range document.Suites() {
+		if suite.Name == s.cipher && s.auth == "" && s.icv == "" { // a document's name says it all
+			suite.Describe(sa)
+			return nil
+		}
+	}
 	aead, known := ifaces.IsAEAD(s.cipher)
 	if !known {
-		return unknownName("cipher", s.cipher, ifaces.Ciphers())
+		return unknownName("cipher", s.cipher, append(ifaces.Ciphers(), document.Names()...))
 	}
 	bits := uint64(0)
 	if s.icv != "" {
@@ -98,7 +100,7 @@ func (s *ifaceSA) algorithms(sa *netlinkx.SA) error {
 		return argError("cipher %s needs an integrity algorithm: auth NAME", s.cipher)
 	}
 	if s.icv == "" {
-		bits = uint64(rfcICVBits[s.auth])
+		bits = uint64(ifaces.ICVBits(s.auth))
 	}
 	sa.Crypt = &netlinkx.Algo{Name: s.cipher}
 	sa.AuthTrunc = &netlinkx.AuthTrunc{Name: s.auth, ICVBits: uint32(bits)}

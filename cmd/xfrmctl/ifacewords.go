@@ -103,11 +103,17 @@ func parseIface(args []string) (*ifaceRequest, error) {
 	if v.named && r.spec.Name == "" {
 		return nil, argError("iface %s: the name of an interface is required", v.names[0])
 	}
+	if n := len(r.spec.Name); n > maxName && v.names[0] == "add" {
+		return nil, argError("iface add: name %q has %d bytes, and a device's name has at most %d", r.spec.Name, n, maxName)
+	}
 	if v.check != nil {
 		return r, v.check(r)
 	}
 	return r, nil
 }
+
+// maxName is IFNAMSIZ without the NUL at the end.
+const maxName = 15
 
 func (r *ifaceRequest) parse(args []string) error {
 	for len(args) > 0 {

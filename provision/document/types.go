@@ -176,6 +176,14 @@ func Suites() []Suite {
 	}
 }
 
+// Names returns the names of Suites.
+func Names() (names []string) {
+	for _, s := range Suites() {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
 func suiteOf(name string) *Suite {
 	for _, s := range Suites() {
 		if s.Name == name {

@@ -141,10 +141,13 @@ func TestLinkMTU(t *testing.T) {
 		{words: "1500 family inet6", want: "1426 (outer 1500, overhead 74)\n"},
 		{words: "1500 cipher aes-cbc-256-sha256", want: "1438 (outer 1500, overhead 62)\n"},
 		{words: "9000 cipher chacha20-poly1305 mode transport", want: "8966 (outer 9000, overhead 34)\n"},
+		{words: "1500 cipher rfc4106(gcm(aes))", want: "1446 (outer 1500, overhead 54)\n"},
+		{words: "1500 auth hmac(sha256) cipher cbc(aes)", want: "1438 (outer 1500, overhead 62)\n"},
+		{words: "1500 cipher cbc(aes)", fails: "needs an integrity algorithm"},
 		{words: "1500 cipher", fails: "cipher needs a value"},
 		{words: "1500 cipher rot13", fails: "cipher rot13 is not known"},
 		{words: "10", fails: "a packet of 10 bytes"},
-		{words: "no-such-device", fails: "device no-such-device"},
+		{words: "no-such-device", fails: "\"no-such-device\" is neither a device here"},
 	} {
 		var out bytes.Buffer
 		err := LinkMTU(testEnv(&out), strings.Fields(c.words))
@@ -154,9 +157,9 @@ func TestLinkMTU(t *testing.T) {
 	}
 }
 
-// Who gives the kernel's name of a cipher is told those that are taken.
+// Who gives a cipher that is not known is told those that are.
 func TestLinkMTUNamesItsCiphers(t *testing.T) {
-	err := linkWord(&netlinkx.SA{}, &document.Suite{}, "cipher", "rfc4106(gcm(aes))")
+	err := linkWord(&netlinkx.SA{}, &document.Suite{}, "cipher", "rot13")
 	var words *WordError
 	if !errors.As(err, &words) || !strings.Contains(words.Hint, "aes-gcm-128, ") {
 		t.Errorf("%+v", err)

@@ -1,10 +1,13 @@
 package apply
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/xfrmctl/xfrmctl/ifaces"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
@@ -21,33 +24,23 @@ type linkJSON struct {
 
 // LinkUsage returns the words of link-mtu.
 func LinkUsage() string {
-	return "Usage: xfrmctl link-mtu { DEV | BYTES } [ cipher CIPHER ] [ mode { tunnel | transport } ]\n" +
-		"                        [ family { inet | inet6 } ] [ encap espinudp ]\n\n" +
+	return "Usage: xfrmctl link-mtu { DEV | BYTES } [ cipher CIPHER ] [ auth NAME ]\n" +
+		"                        [ mode { tunnel | transport } ] [ family { inet | inet6 } ] [ encap espinudp ]\n\n" +
 		"Prints the largest inner packet that fits into one packet of the device, or of BYTES,\n" +
-		"and the most that ESP adds. CIPHER: " + cipherNames() + ".\n"
-}
-
-// cipherNames lists the names of a document's ciphers.
-func cipherNames() string {
-	var names []string
-	for _, s := range document.Suites() {
-		names = append(names, s.Name)
-	}
-	return strings.Join(names, ", ")
+		"and the most that ESP adds. CIPHER is a document's: " + strings.Join(document.Names(), ", ") + ";\n" +
+		"or the kernel's, like rfc4106(gcm(aes)), or cbc(aes) with auth hmac(sha256).\n"
 }
 
 // LinkComplete returns what a word of link-mtu may become.
-func LinkComplete(words []string) (out []string) {
-	last := ""
-	if len(words) > 1 {
-		last = words[len(words)-2]
+func LinkComplete(words []string) []string {
+	if len(words) <= 1 {
+		return nil // a device, or a number
 	}
-	switch last {
+	switch words[len(words)-2] {
 	case "cipher":
-		for _, s := range document.Suites() {
-			out = append(out, s.Name)
-		}
-		return out
+		return append(document.Names(), ifaces.Ciphers()...)
+	case "auth":
+		return ifaces.AuthAlgorithms()
 	case "mode":
 		return []string{"tunnel", "transport"}
 	case "family":
@@ -55,7 +48,7 @@ func LinkComplete(words []string) (out []string) {
 	case "encap":
 		return []string{"espinudp"}
 	}
-	return []string{"cipher", "mode", "family", "encap"}
+	return []string{"cipher", "auth", "mode", "family", "encap"}
 }
 
 // LinkMTU runs the words after link-mtu.
@@ -74,11 +67,14 @@ func LinkMTU(env *Env, args []string) error {
 			return err
 		}
 	}
+	if suite.AEAD == "" && suite.Auth == "" {
+		return &WordError{Msg: "cipher " + suite.Name + " needs an integrity algorithm", Hint: "auth NAME, for example hmac(sha256)"}
+	}
 	suite.Describe(sa)
 	outer, err := strconv.Atoi(args[0])
 	if err != nil {
 		if outer, err = provision.DeviceMTU(env.NetNS, args[0]); err != nil {
-			return fmt.Errorf("device %s: %w", args[0], err)
+			return &WordError{Msg: fmt.Sprintf("%q is neither a device here nor a number of bytes: %v", args[0], cause(err)), Hint: "ip link lists devices; -n NETNS looks in another namespace"}
 		}
 	}
 	if outer < ifaces.MinMTU || outer > ifaces.MaxMTU {
@@ -92,6 +88,30 @@ func LinkMTU(env *Env, args []string) error {
 		return env.Encode(&linkJSON{outer, inner, outer - inner})
 	}
 	_, err = fmt.Fprintf(env.Stdout, "%d (outer %d, overhead %d)\n", inner, outer, outer-inner)
+	return err
+}
+
+// setCipher takes a document's name, or the kernel's.
+func setCipher(suite *document.Suite, name string) bool {
+	for _, s := range document.Suites() {
+		if s.Name == name {
+			*suite = s
+			return true
+		}
+	}
+	aead, known := ifaces.IsAEAD(name)
+	if *suite = (document.Suite{Name: name, Crypt: name, Auth: suite.Auth, ICVBits: suite.ICVBits}); aead {
+		*suite = document.Suite{Name: name, AEAD: name, ICVBits: 128}
+	}
+	return known
+}
+
+// cause is the kernel's word alone.
+func cause(err error) error {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errno
+	}
 	return err
 }
 
@@ -113,15 +133,19 @@ func linkWord(sa *netlinkx.SA, suite *document.Suite, word, value string) error 
 		sa.Encap = &netlinkx.Encap{Type: netlinkx.EncapESPinUDP}
 		return nil
 	}
-	for _, s := range document.Suites() {
-		if word == "cipher" && s.Name == value {
-			*suite = s
+	hint := "xfrmctl link-mtu help"
+	switch word {
+	case "cipher":
+		if setCipher(suite, value) {
 			return nil
 		}
-	}
-	hint := "xfrmctl link-mtu help"
-	if word == "cipher" {
-		hint = "ciphers are named as in documents: " + cipherNames()
+		hint = "known are " + strings.Join(append(document.Names(), ifaces.Ciphers()...), ", ")
+	case "auth":
+		if slices.Contains(ifaces.AuthAlgorithms(), value) {
+			suite.Auth, suite.ICVBits = value, ifaces.ICVBits(value)
+			return nil
+		}
+		hint = "known are " + strings.Join(ifaces.AuthAlgorithms(), ", ")
 	}
 	return &WordError{Msg: fmt.Sprintf("%s %s is not known", word, value), Hint: hint}
 }
