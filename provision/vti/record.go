@@ -94,8 +94,8 @@ type Plan struct {
 	Notes []string // what the new interface does not have, or has otherwise
 }
 
-// Lossy is for how long traffic of a move is interrupted at most, unless the
-// machine stands still: what is sent and received meanwhile is lost. Setting a
+// Lossy is for how long traffic of a move is interrupted at most, where the
+// machine gives the program its time: what is sent and received meanwhile is lost. Setting a
 // device down waits for all processors; the rest is requests of well under a
 // millisecond each.
 func (m *Move) Lossy() time.Duration {
