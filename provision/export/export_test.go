@@ -158,3 +158,34 @@ func TestKeys(t *testing.T) {
 		t.Errorf("%v\n%s", err, res.Document)
 	}
 }
+
+// TestNothing: what no document can have is told of, in a document that has
+// nothing.
+func TestNothing(t *testing.T) {
+	ah := netlinkx.NewSA()
+	ah.Src, ah.Dst, ah.Proto, ah.SPI = netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2"), netlinkx.ProtoAH, 7
+	alone := netlinkx.NewSA()
+	alone.Src, alone.Dst, alone.Proto, alone.SPI, alone.Mode = ah.Src, ah.Dst, netlinkx.ProtoESP, 8, netlinkx.ModeTunnel
+	alone.AEAD = &netlinkx.AEAD{Name: "rfc4106(gcm(aes))", Key: netlinkx.NewKey(make([]byte, 20)), ICVBits: 128}
+	open := netlinkx.NewPolicy()
+	open.Dir, open.Selector.Src, open.Selector.Dst = netlinkx.PolicyOut, netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("10.0.0.0/8")
+	res, err := Export(context.Background(), &provision.State{
+		SAs: []*netlinkx.SA{ah, alone}, Policies: []*netlinkx.Policy{open}, Interfaces: []*provision.Interface{{Name: "ipsec9", IfID: 9}},
+	}, options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := strings.Join(res.Lost, "\n")
+	for _, want := range []string{"ah sa 0x00000007 to 192.0.2.2: documents have ESP only", "esp sa 0x00000008 to 192.0.2.2: no SA comes back",
+		"out policy 10.0.0.0/8 -> 10.0.0.0/8: documents let nothing out in clear", "interface ipsec9: no tunnel of the document leads through it"} {
+		if !strings.Contains(told, want) {
+			t.Errorf("%q is not told in\n%s", want, told)
+		}
+	}
+	if len(res.Lost) != 4 {
+		t.Errorf("%q", res.Lost)
+	}
+	if _, err := document.Read("nothing", res.Document); err != nil {
+		t.Errorf("%v\n%s", err, res.Document)
+	}
+}

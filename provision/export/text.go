@@ -39,11 +39,12 @@ func (w *writer) text(keys func(*tunnel) (keys, spi string)) string {
 	reqIDs, ifIDs := w.ranges()
 	p.add("version: 1")
 	p.add("owner: {name: %s, reqid: %s, if_id: %s}", w.o.Owner, reqIDs, ifIDs)
+	if len(w.tunnels) == 0 {
+		p.add("nodes: {}")
+		return p.String()
+	}
 	p.add("nodes:")
 	for _, n := range w.nodes {
-		if !n.endpoint.IsValid() {
-			continue
-		}
 		more := ""
 		if n.underlay != "" {
 			more = ", underlay: " + n.underlay
@@ -52,9 +53,6 @@ func (w *writer) text(keys func(*tunnel) (keys, spi string)) string {
 			more += ", default_policy: {" + w.defaults + "}"
 		}
 		p.add("  %s: {endpoint: %s%s}", n.name, quoted(n.endpoint), more)
-	}
-	if len(w.tunnels) == 0 {
-		return p.String()
 	}
 	p.add("tunnels:")
 	for _, t := range w.tunnels {
