@@ -157,6 +157,9 @@ type indexed struct {
 	routes   map[ID]*Route
 	settings map[ID]*Settings
 	double   []ID
+	// policyIDs are the names of Policies, in their order: they are long, and
+	// there are many.
+	policyIDs []ID
 }
 
 func index(s *State) *indexed {
@@ -170,8 +173,10 @@ func index(s *State) *indexed {
 	for _, sa := range s.SAs {
 		put(x, x.sas, saID(sa), sa)
 	}
-	for _, pol := range s.Policies {
-		put(x, x.policies, policyID(pol), pol)
+	x.policyIDs = make([]ID, len(s.Policies))
+	for k, pol := range s.Policies {
+		x.policyIDs[k] = policyID(pol)
+		put(x, x.policies, x.policyIDs[k], pol)
 	}
 	for _, r := range s.Routes {
 		put(x, x.routes, routeID(r), r)

@@ -21,8 +21,8 @@ func (p *planner) policies() {
 	for _, pol := range p.o.Policies {
 		used[pol.Index] = true
 	}
-	for _, want := range p.w.Policies {
-		id := policyID(want)
+	for k, want := range p.w.Policies {
+		id := p.w.policyIDs[k]
 		got := p.o.policies[id]
 		if got == nil {
 			p.newPolicy(id, want, used)
@@ -38,8 +38,8 @@ func (p *planner) policies() {
 			p.changePolicy(id, want, got, words)
 		}
 	}
-	for _, pol := range p.o.Policies {
-		if id := policyID(pol); p.w.policies[id] == nil && p.ours(id) {
+	for k, pol := range p.o.Policies {
+		if id := p.o.policyIDs[k]; p.w.policies[id] == nil && p.ours(id) {
 			p.oldPolicy(id, pol)
 		}
 	}

@@ -325,7 +325,7 @@ func (s *Session) settle(there *indexed, wanted *State) error {
 	}
 	changed := false
 	for id := range s.store.objects {
-		if there.ifaces[id] == nil && there.sas[id] == nil && there.policies[id] == nil && there.routes[id] == nil && !present[id] {
+		if there.policies[id] == nil && there.routes[id] == nil && there.sas[id] == nil && !present[id] && there.ifaces[id] == nil {
 			delete(s.store.objects, id)
 			delete(s.store.dirs, id)
 			changed = true
