@@ -39,17 +39,9 @@ type Outcome struct {
 // tunnels from going on is in the outcomes. A tunnel that is where the target
 // is has none.
 func (r *Runner) Step(ctx context.Context, req *Request) ([]Outcome, error) {
-	names := req.Tunnels
-	if len(names) == 0 {
-		names = r.names
-	}
-	for _, name := range names {
-		if r.docs[name] == nil {
-			return nil, fmt.Errorf("%s has no tunnel %q", r.cfg.Node, name)
-		}
-		if r.docs[name].Keys.Clock() {
-			return nil, fmt.Errorf("the keys of tunnel %s follow the clock of the document: xfrmctl apply takes the steps, with --every when their time has come", name)
-		}
+	names, err := r.stepwise(req.Tunnels)
+	if err != nil {
+		return nil, err
 	}
 	if _, err := r.settle(ctx, provision.Options{}); err != nil {
 		return nil, err
@@ -82,16 +74,47 @@ func (r *Runner) Step(ctx context.Context, req *Request) ([]Outcome, error) {
 	return append(all, taken...), err
 }
 
+// stepwise returns the tunnels to take steps of: the named ones, else those of
+// the node that no clock of the document looks after.
+func (r *Runner) stepwise(names []string) (all []string, err error) {
+	if err := r.known(names); err != nil {
+		return nil, err
+	}
+	named := len(names) > 0
+	if !named {
+		names = r.names
+	}
+	for _, name := range names {
+		clock := r.docs[name].Keys.Clock()
+		if clock && (named || len(names) == 1) {
+			return nil, fmt.Errorf("the keys of tunnel %s follow the clock of the document: xfrmctl apply takes the steps, with --watch when their time has come", name)
+		}
+		if !clock {
+			all = append(all, name)
+		}
+	}
+	return all, nil
+}
+
+func (r *Runner) known(names []string) error {
+	for _, name := range names {
+		if r.docs[name] == nil {
+			return fmt.Errorf("%s has no tunnel %q", r.cfg.Node, name)
+		}
+	}
+	return nil
+}
+
 // GiveUp gives up rotations, by the tunnels' names; none: all of the node. Their
 // outcomes have no step.
 func (r *Runner) GiveUp(ctx context.Context, tunnels []string) (all []Outcome, err error) {
+	if err := r.known(tunnels); err != nil {
+		return nil, err
+	}
 	if len(tunnels) == 0 {
 		tunnels = r.names
 	}
 	for _, name := range tunnels {
-		if r.docs[name] == nil {
-			return nil, fmt.Errorf("%s has no tunnel %q", r.cfg.Node, name)
-		}
 		o := Outcome{Tunnel: name, Was: r.tunnels[name]}
 		o.Err = r.giveUp(ctx, name)
 		o.Is = r.tunnels[name]

@@ -14,7 +14,7 @@ import (
 func TestAt(t *testing.T) {
 	notUnderEmulation(t)
 	bothEngines(t, derived, func(t *testing.T, ends [2]*end) {
-		underLoad(t, ends, 32, func() {
+		underLoad(t, ends, few, func() {
 			at := time.Now().Add(3 * time.Second).UTC().Truncate(time.Second)
 			var both sync.WaitGroup
 			for _, e := range ends {
@@ -99,7 +99,7 @@ func byClock(t *testing.T, ends [2]*end) (slowest time.Duration) {
 	for _, e := range ends {
 		e.verb(t, "apply") // the first epoch by the clock comes at once
 	}
-	first, w, l := ends[0].status(t).Epoch, watch(t, ends), start(t, ends, 8, patience)
+	first, w, l := ends[0].status(t).Epoch, watch(t, ends), start(t, ends, few, patience)
 	var took [2]time.Duration
 	var both sync.WaitGroup
 	for i, e := range ends {

@@ -21,7 +21,7 @@ func TestManual(t *testing.T) {
 	text, _, _ := strings.Cut("east# "+after, "```")
 	numbers := regexp.MustCompile(`[0-9.]+s, and [0-9]+|[0-9]+ packets`)
 	bothEngines(t, derived, func(t *testing.T, ends [2]*end) {
-		l := start(t, ends, 8, patience)
+		l := start(t, ends, few, patience)
 		var got strings.Builder
 		for line := range strings.Lines(text) {
 			node, words, ok := strings.Cut(strings.TrimSpace(line), "# xfrmctl ")

@@ -114,7 +114,7 @@ func TestApplyLetsItBe(t *testing.T) {
 				t.Errorf("apply --prune in the middle: %s", out)
 			}
 		}
-		l := start(t, ends, 8, patience)
+		l := start(t, ends, few, patience)
 		refuse("confirm", "it begins with the new inbound SA")
 		refuse("delete", "it begins with the new inbound SA")
 		for _, x := range []struct {
@@ -164,7 +164,7 @@ func TestKilled(t *testing.T) {
 	bothEngines(t, derived, func(t *testing.T, ends [2]*end) {
 		n, killed, runs := number(t, "XFRMCTL_KILLS", 1), 0, 0
 		r := rand.New(rand.NewPCG(7, uint64(n)))
-		underLoad(t, ends, 32, func() {
+		underLoad(t, ends, few, func() {
 			for k := range n {
 				target := uint64(k + 2)
 				took := 60 * time.Millisecond
@@ -237,7 +237,7 @@ func TestStatic(t *testing.T) {
 		if out := east.do(t, "keys", "new", east.file(), "--epoch", "2"); out != filepath.Join(east.dir, "e2w.2")+"\n"+filepath.Join(east.dir, "w2e.2")+"\n" {
 			t.Errorf("keys new: %q", out)
 		}
-		underLoad(t, ends, 32, func() { once(t, ends) })
+		underLoad(t, ends, few, func() { once(t, ends) })
 		copyKey(t, east, "e2w", "e2w.3")
 		copyKey(t, east, "w2e", "w2e.3")
 		out, err = east.try(east.about("keys", "rotate")...)

@@ -30,7 +30,7 @@ func longRuns() map[string][]longRun {
 		"hostile":      {one("hostile", "native", "XFRMCTL_HOSTILE="+fromEnv("XFRMCTL_HOSTILE", "10000000"))},
 		"crash":        {one("crash", "native", "XFRMCTL_CRASHES="+fromEnv("XFRMCTL_CRASHES", "1000"))},
 		"canaries":     {one("keys", "native uml", "XFRMCTL_CANARIES="+fromEnv("XFRMCTL_CANARIES", "1000"))},
-		"rotate":       {one("rotation", "native uml", "XFRMCTL_ROTATIONS="+fromEnv("XFRMCTL_ROTATIONS", "1000"), "XFRMCTL_KILLS="+fromEnv("XFRMCTL_KILLS", "25"))},
+		"rotate":       {one("rotation", "native uml", "XFRMCTL_ROTATIONS="+fromEnv("XFRMCTL_ROTATIONS", "1000"), "XFRMCTL_KILLS="+fromEnv("XFRMCTL_KILLS", "25"), "XFRMCTL_WINDOW=4096")},
 		"provision":    {one("provision", "native uml", "XFRMCTL_PAIRS="+fromEnv("XFRMCTL_PAIRS", "1000"), "XFRMCTL_PAIRS_RANDOM="+fromEnv("XFRMCTL_PAIRS_RANDOM", "9000"))},
 		"scale":        {one("scale", "native", "XFRMCTL_SCALE=1")},
 	}

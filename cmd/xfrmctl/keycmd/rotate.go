@@ -11,11 +11,10 @@ import (
 	"github.com/xfrmctl/xfrmctl/provision/rotate"
 )
 
-// UntakenError tells that steps of some tunnels were not taken; why was printed
-// with each.
+// UntakenError tells that steps of some tunnels were not taken.
 type UntakenError struct {
 	Tunnels int
-	Err     error // the first
+	Err     error // that of the first
 }
 
 // Error returns one line.
@@ -29,6 +28,24 @@ func (e *UntakenError) Error() string {
 // Unwrap returns the error of the first tunnel.
 func (e *UntakenError) Unwrap() error { return e.Err }
 
+// report prints an outcome, and counts it when the step was not taken.
+func (c *command) report(o rotate.Outcome, untaken *UntakenError) error {
+	if o.Err != nil {
+		if untaken.Tunnels++; untaken.Tunnels == 1 {
+			untaken.Err = fmt.Errorf("%s: %w", o.Tunnel, o.Err)
+		}
+	}
+	return c.tell(o)
+}
+
+// verdict is the error of a command that has reported everything.
+func (e *UntakenError) verdict() error {
+	if e.Tunnels == 0 {
+		return nil
+	}
+	return e
+}
+
 // poll is how often a step that has to wait is tried again at most.
 const poll = 20 * time.Millisecond
 
@@ -36,43 +53,27 @@ const poll = 20 * time.Millisecond
 // have to wait. The lock is free meanwhile.
 func (c *command) rotate() error {
 	req := &rotate.Request{Tunnels: c.words.tunnels, Step: c.words.step, Target: c.words.epoch, Quiet: c.words.quiet, PeerReady: c.words.ready}
+	untaken := &UntakenError{}
 	for end := time.Now().Add(c.words.wait); ; {
 		begun := time.Now()
 		all, err := c.take(req)
 		if err != nil {
 			return err
 		}
-		var waiting []string
-		var first error
+		req.Tunnels = nil
 		for _, o := range all {
 			var wait *rotate.WaitError
-			if errors.As(o.Err, &wait) {
-				waiting = append(waiting, o.Tunnel)
-			}
-		}
-		last := len(waiting) == 0 || time.Now().After(end)
-		n := 0
-		for _, o := range all {
-			var wait *rotate.WaitError
-			if !last && errors.As(o.Err, &wait) {
+			if begun.Before(end) && errors.As(o.Err, &wait) {
+				req.Tunnels = append(req.Tunnels, o.Tunnel)
 				continue
 			}
-			if err := c.tell(o); err != nil {
+			if err := c.report(o, untaken); err != nil {
 				return err
 			}
-			if o.Err != nil {
-				if n++; first == nil {
-					first = fmt.Errorf("%s: %w", o.Tunnel, o.Err)
-				}
-			}
 		}
-		if last {
-			if first != nil {
-				return &UntakenError{n, first}
-			}
-			return nil
+		if req.Tunnels == nil {
+			return untaken.verdict()
 		}
-		req.Tunnels = waiting
 		if err := c.sleep(max(poll, c.words.quiet/2, time.Since(begun))); err != nil {
 			return err
 		}
@@ -123,23 +124,11 @@ func (c *command) with(readOnly bool, onTaken func(rotate.Outcome), do func(*rot
 func (c *command) giveUp() error {
 	return c.with(false, nil, func(r *rotate.Runner) error {
 		all, err := r.GiveUp(c.env.Ctx, c.words.tunnels)
-		var first error
-		n := 0
+		untaken := &UntakenError{}
 		for _, o := range all {
-			switch {
-			case o.Err == nil:
-				err = errors.Join(err, c.tell(o))
-			case first == nil:
-				first = fmt.Errorf("%s: %w", o.Tunnel, o.Err)
-				fallthrough
-			default:
-				n++
-			}
+			err = errors.Join(err, c.report(o, untaken))
 		}
-		if err == nil && first != nil {
-			err = &UntakenError{n, first}
-		}
-		return err
+		return errors.Join(err, untaken.verdict())
 	})
 }
 
