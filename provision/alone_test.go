@@ -18,7 +18,7 @@ func TestEveryAttributeAlone(t *testing.T) {
 		"Family": true, // none is that of the addresses
 		"Up":     true} // wanted ones are always up
 	n := 0
-	for _, kind := range []string{"sa", "policy", "interface"} {
+	for _, kind := range []string{"sa", "policy", "interface", "route", "settings"} {
 		for _, name := range fieldNames(kind) {
 			if readOnly[name] {
 				continue
@@ -60,6 +60,8 @@ func complete() *State {
 	tmpl.Src, tmpl.Dst, tmpl.Proto, tmpl.ReqID, tmpl.Mode = sa.Src, sa.Dst, sa.Proto, sa.ReqID, sa.Mode
 	p.Templates = []netlinkx.Template{tmpl}
 	s.SAs, s.Policies = []*netlinkx.SA{sa}, []*netlinkx.Policy{p}
+	s.Routes = []*Route{{Dst: netip.MustParsePrefix("10.2.0.0/16"), Dev: "ipsec0", More: []string{"ipsec0"}, Metric: RouteMetric}}
+	s.Settings = []*Settings{{Device: "eth0", Values: map[string]uint64{"rx-gro": 0}}}
 	return s
 }
 
@@ -83,6 +85,10 @@ func objectOf(s *State, kind string) reflect.Value {
 		return reflect.ValueOf(s.SAs[0]).Elem()
 	case "policy":
 		return reflect.ValueOf(s.Policies[0]).Elem()
+	case "route":
+		return reflect.ValueOf(s.Routes[0]).Elem()
+	case "settings":
+		return reflect.ValueOf(s.Settings[0]).Elem()
 	}
 	return reflect.ValueOf(s.Interfaces[0]).Elem()
 }
@@ -137,6 +143,10 @@ func alter(v reflect.Value) bool {
 			return alter(v.Field(0)) // a mask without a value has no effect
 		}
 		return alter(v.Field(v.NumField() - 1))
+	case reflect.Map:
+		for _, k := range v.MapKeys() {
+			v.SetMapIndex(k, reflect.ValueOf(v.MapIndex(k).Uint()+1))
+		}
 	case reflect.Slice:
 		v.Set(reflect.MakeSlice(v.Type(), 0, 0))
 	default:
@@ -170,21 +180,21 @@ func TestSpentKeys(t *testing.T) {
 	s := complete()
 	known := newModel().ledger
 	known.Spent[testFingerprint(s.SAs[0])] = true
-	if _, err := Plan(s, &State{}, &testOwner, known, Options{}); err == nil {
+	if _, err := Plan(s, newModel().state(), &testOwner, known, Options{}); err == nil {
 		t.Error("an outbound SA with a spent key is planned")
 	}
 	s.SAs[0].Dir = netlinkx.DirIn
-	if _, err := Plan(s, &State{}, &testOwner, known, Options{}); err != nil {
+	if _, err := Plan(s, newModel().state(), &testOwner, known, Options{}); err != nil {
 		t.Errorf("inbound: %v", err)
 	}
 	known.Spent["in:"+testFingerprint(s.SAs[0])] = true
-	if _, err := Plan(s, &State{}, &testOwner, known, Options{}); err == nil {
+	if _, err := Plan(s, newModel().state(), &testOwner, known, Options{}); err == nil {
 		t.Error("an inbound SA with a spent key is planned")
 	}
 	twin := *s.SAs[0]
 	twin.SPI++
 	s.SAs = append(s.SAs, &twin)
-	if _, err := Plan(s, &State{}, &testOwner, newModel().ledger, Options{}); err == nil {
+	if _, err := Plan(s, newModel().state(), &testOwner, newModel().ledger, Options{}); err == nil {
 		t.Error("two SAs with one counter-mode key are planned")
 	}
 }

@@ -53,10 +53,10 @@ func (e *end) guards(s *provision.State, there map[provision.ID]bool) {
 		}
 	}
 	for _, x := range e.selectors() {
-		e.exceptions(x[0], x[1], add)
-		if x[0] == x[1] {
+		if x[0] == x[1] && !e.blocksOut() {
 			continue // which side a packet is from, nobody can tell
 		}
+		e.exceptions(x[0], x[1], add)
 		add(netlinkx.PolicyIn, netlinkx.ActionBlock, x[1], x[0])
 		add(netlinkx.PolicyFwd, netlinkx.ActionBlock, x[1], x[0])
 		if e.outGuard(x[0]) {
