@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/nlsock"
@@ -109,8 +110,11 @@ func (p *enginePair) compare(c command) (outcome, error) {
 	return o, nil
 }
 
-// maskError hides what two runs cannot have in common.
-func maskError(s string) string { return maskText(s, nil) }
+// maskError hides what two runs cannot have in common: to load modules is advice
+// about the kernel alone.
+func maskError(s string) string { return maskText(moduleHint.ReplaceAllString(s, ""), nil) }
+
+var moduleHint = regexp.MustCompile(`(?m)^hint: .*(CONFIG_|modprobe|the userspace engine does not do this).*\n?`)
 
 // engineFinding is a difference with what led to it.
 func engineFinding(before []command, c command, o outcome) string {
