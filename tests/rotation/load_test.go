@@ -128,6 +128,7 @@ func start(t *testing.T, ends [2]*end, window uint64, patience time.Duration) *l
 	t.Helper()
 	a, b := socket(t, ends[0].ns, "10.1.0.1", "10.2.0.1"), socket(t, ends[1].ns, "10.2.0.1", "10.1.0.1")
 	l := &load{streams: [2]*stream{{from: a, to: b, window: window, patience: patience}, {from: b, to: a, window: window, patience: patience}}, begun: time.Now()}
+	t.Cleanup(func() { l.stop.Store(true) })
 	for i, s := range l.streams {
 		l.wait.Go(func() { s.send(&l.stop) })
 		l.wait.Go(func() { l.errs[i] = s.receive(&l.stop) })

@@ -20,7 +20,7 @@ const usage = `usage: runner COMMAND [FLAGS]
   fuzz          each fuzz target for -time
   bench         tests/bench inside User Mode Linux, tests/enginebench on this kernel
   differential  the differential tests at full length on every kernel
-  enginebench, interop, hostile, crash, scale, canaries
+  enginebench, interop, hostile, crash, rotate, scale, canaries
                 one package of tests of the userspace engine, at full length
   provision     documents between which apply is killed, at full length
 Run it inside the repository. XFRMCTL_TEST_KERNEL restricts the kernels.`
