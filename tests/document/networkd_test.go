@@ -70,6 +70,7 @@ func (m *machine) until(t *testing.T, want string, words ...string) {
 // TestNetworkd lets systemd-networkd itself take the files: apply takes what it
 // made, adds the rest, and leaves it in the end.
 func TestNetworkd(t *testing.T) {
+	onlyFast(t)
 	if _, err := os.Stat(networkd); err != nil {
 		t.Skipf("needs systemd-networkd: %v; whether it takes the files was not seen", err)
 	}

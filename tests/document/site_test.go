@@ -48,6 +48,14 @@ func bothEngines(t *testing.T, test func(t *testing.T, userspace bool)) {
 	}
 }
 
+// onlyFast leaves a test to kernels that are not emulated.
+func onlyFast(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("needs a kernel that is not emulated: it takes too long here")
+	}
+}
+
 // secrets finds the files that a document refers to.
 var secrets = regexp.MustCompile(`file:/etc/xfrmctl/([a-z.-]+)`)
 
