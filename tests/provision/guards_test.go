@@ -20,7 +20,11 @@ func spoof(t *testing.T, west *end) bool {
 // are gone; without them, they are and do.
 func TestGuardPolicies(t *testing.T) {
 	east, west := ends(t, false)
-	for _, words := range []string{"", "guard: routes", "guard: policies"} {
+	all := []string{"", "guard: routes", "guard: policies"}
+	if testing.Short() {
+		all = all[:2]
+	}
+	for _, words := range all {
 		guarded := words != "guard: routes"
 		t.Run("guards "+words, func(t *testing.T) {
 			east.write(t, with("    "+words))

@@ -89,7 +89,11 @@ func TestNamespaceKilled(t *testing.T) {
 		east, _ := ends(t, userspace)
 		name, run := named(t)
 		east.write(t, with("    namespace: {east: "+name+"}"))
-		for n := range 3 {
+		rounds := 3
+		if testing.Short() {
+			rounds = 1
+		}
+		for n := range rounds {
 			cmd := east.command("apply", east.dir+"/office.yaml", "--as", "east", "--state-dir", east.dir+"/east")
 			if err := east.ns.Do(cmd.Start); err != nil {
 				t.Fatal(err)
