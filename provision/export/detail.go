@@ -16,7 +16,6 @@ func detail(d *provision.Difference, word string) string {
 	case d.GotSA != nil:
 		here, then = saDetail(d.GotSA, d.WantSA, word)
 	case d.GotPolicy != nil && word == "priority":
-		here, then = d.GotPolicy.Priority, d.WantPolicy.Priority
 		return fmt.Sprintf("priority (%d here; the document prefers the narrower)", d.GotPolicy.Priority)
 	case d.GotInterface != nil:
 		here, then = ifaceDetail(d.GotInterface, d.WantInterface, word)
