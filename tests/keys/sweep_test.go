@@ -165,7 +165,7 @@ func (p *place) extent(t *testing.T) (keys, every int) {
 	case native && p.engine != nil:
 		return 1, 1
 	case p.engine == nil && !native:
-		return 1, 4
+		return 1, 8
 	}
 	return 1, 16
 }
