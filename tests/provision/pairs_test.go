@@ -69,10 +69,14 @@ func randomTunnel(r *rand.Rand, number, device int, userspace bool) string {
 	case 2:
 		cipher, epoch = "aes-cbc-256-sha512", fmt.Sprint(1+r.IntN(2))
 	}
+	withInterface := userspace || r.IntN(8) > 0
+	if !withInterface {
+		epoch = "@EPOCH@" // an SA cannot lose its if_id, so it is another one
+	}
 	s := fmt.Sprintf("  - name: %s\n    between: [east, west]\n    cipher: %s\n    keys: {derive: \"file:@ROOT@\", epoch: %s}\n", name, cipher, epoch)
 	s += some(3, "lifetime: {hard_seconds: %d}", 3600+r.IntN(2))
 	s += some(3, "replay_window: %d", 64<<r.IntN(4))
-	if userspace || r.IntN(8) > 0 {
+	if withInterface {
 		s += fmt.Sprintf("    interface: ipsec%d\n", device)
 		s += some(3, "mtu: %d", 1300+r.IntN(3))
 		s += some(4, "if_id: %d", 20000+max(number, 0)+100*r.IntN(2)+1000*min(number+1, 1))
