@@ -84,7 +84,7 @@ func randomTunnel(r *rand.Rand, number, device int, userspace bool) string {
 	}
 	s += fmt.Sprintf("    traffic:\n      - {east: %s, west: %s}\n", east, west)
 	if number >= 0 && r.IntN(3) == 0 {
-		s += fmt.Sprintf("      - {east: 10.%d.0.0/16, west: 10.%d.0.0/16}\n", 20+number, 90+number)
+		s += fmt.Sprintf("      - {east: 10.%d.0.0/16, west: 10.%d.0.0/16}\n", 20+number, 130+number)
 	}
 	return s
 }
