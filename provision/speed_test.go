@@ -39,7 +39,8 @@ func tunnels(n int) *State {
 }
 
 // TestPlanSpeed plans 10,000 tunnels: from nothing, and once they are there.
-// The bound is for a machine that does other things too.
+// The bounds hold with the race detector on a machine that does much else; without
+// both planning takes well under a second (docs/benchmarks.md).
 func TestPlanSpeed(t *testing.T) {
 	if testing.Short() {
 		t.Skip("not in short mode: the time of planning was not looked at")
@@ -74,7 +75,7 @@ func TestPlanSpeed(t *testing.T) {
 	}
 	mem := (after.TotalAlloc - before.TotalAlloc) >> 20
 	t.Logf("from nothing: %v, %d MB allocated; unchanged: %v", took, mem, unchanged)
-	if took > 10*time.Second || unchanged > 10*time.Second || mem > 300 {
+	if took > time.Minute || unchanged > time.Minute || mem > 300 {
 		t.Errorf("planning %d tunnels took %v and %d MB, %v when nothing had changed", n, took, mem, unchanged)
 	}
 }
