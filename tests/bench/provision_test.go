@@ -288,5 +288,5 @@ func TestApplyAgainstReadyMade(t *testing.T) {
 	}
 	ratio(t, "apply", applied, made, 0, atMost)
 	// 1.5 is the aim, and not reached: see docs/benchmarks.md
-	ratio(t, "unchanged", again, read, 0, 8)
+	ratio(t, "unchanged", again, read, 0, 6)
 }
