@@ -11,39 +11,9 @@ var (
 	be   = binary.BigEndian
 )
 
-// Sizes of the fixed structures of linux/xfrm.h on 64-bit machines.
 const (
-	sizeHeader       = 16
-	sizeAttr         = 4
-	sizeAddr         = 16
-	sizeSelector     = 56
-	sizeSAInfo       = 224
-	sizeSAID         = 24
-	sizeSPIInfo      = 232
-	sizePolicyInfo   = 168
-	sizePolicyID     = 64
-	sizeTmpl         = 64
-	sizeAlgo         = 68
-	sizeAlgoTrunc    = 72 // also xfrm_algo_aead
-	sizeEncap        = 24
-	sizeSecCtx       = 8
-	sizeUsage        = 32
-	sizeReplay       = 12
-	sizeReplayESN    = 24
-	sizeOffload      = 8
-	sizeAddrFilter   = 36
-	sizePolicyType   = 6
-	sizeAE           = 48
-	sizeAcquire      = 280
-	sizeExpire       = 232
-	sizePolExpire    = 176
-	sizeReport       = 60
-	sizeMapping      = 64
-	sizeMigrate      = 76
-	sizeKMAddress    = 40
-	sizeMigrateState = 132
-	sizeDefaults     = 3
-
+	sizeHeader  = 16
+	sizeAttr    = 4
 	algoNameLen = 64 // with the terminating NUL
 )
 

@@ -31,9 +31,9 @@ func appendAlgo(b []byte, t AttrType, name string, k Key, icv *uint32) ([]byte, 
 	if len(name) >= algoNameLen {
 		return b, fmt.Errorf("%s: algorithm name of %d bytes, at most %d", t, len(name), algoNameLen-1)
 	}
-	key, n := k.Reveal(), sizeAlgo
+	key, n := k.Reveal(), SizeAlgo
 	if icv != nil {
-		n = sizeAlgoTrunc
+		n = SizeAlgoTrunc
 	}
 	if n+len(key) > 0xffff-sizeAttr {
 		return b, fmt.Errorf("%s: key of %d bytes is too long", t, len(key))
@@ -42,7 +42,7 @@ func appendAlgo(b []byte, t AttrType, name string, k Key, icv *uint32) ([]byte, 
 	copy(p, name)
 	host.PutUint32(p[algoNameLen:], uint32(len(key)*8))
 	if icv != nil {
-		host.PutUint32(p[sizeAlgo:], *icv)
+		host.PutUint32(p[SizeAlgo:], *icv)
 	}
 	copy(p[n:], key)
 	return b, nil
@@ -61,8 +61,8 @@ func (x *saBox) algo(a *attrs, size int, before string) (name string, k Key, icv
 		a.fail(fmt.Sprintf("key of %d bits", bits))
 		return "", Key{}, 0
 	}
-	if size == sizeAlgoTrunc {
-		icv = host.Uint32(a.data[sizeAlgo:])
+	if size == SizeAlgoTrunc {
+		icv = host.Uint32(a.data[SizeAlgo:])
 	}
 	raw := a.data[:algoNameLen]
 	if i := bytes.IndexByte(raw, 0); i >= 0 {

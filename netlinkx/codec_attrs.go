@@ -9,7 +9,7 @@ func appendEncap(b []byte, e *Encap) []byte {
 	if e == nil {
 		return b
 	}
-	b, p := attr(b, AttrEncap, sizeEncap)
+	b, p := attr(b, AttrEncap, SizeEncap)
 	host.PutUint16(p, uint16(e.Type))
 	be.PutUint16(p[2:], e.SrcPort)
 	be.PutUint16(p[4:], e.DstPort)
@@ -18,7 +18,7 @@ func appendEncap(b []byte, e *Encap) []byte {
 }
 
 func (a *attrs) encap(e *Encap, f Family) *Encap {
-	if !a.want(sizeEncap) {
+	if !a.want(SizeEncap) {
 		return nil
 	}
 	*e = Encap{EncapType(host.Uint16(a.data)), be.Uint16(a.data[2:]), be.Uint16(a.data[4:]), getAddr(a.data[8:], f)}
@@ -29,42 +29,42 @@ func appendSecCtx(b []byte, c *SecCtx) ([]byte, error) {
 	if c == nil {
 		return b, nil
 	}
-	if len(c.Context) > 0xffff-sizeAttr-sizeSecCtx-1 {
+	if len(c.Context) > 0xffff-sizeAttr-SizeSecCtx-1 {
 		return b, fmt.Errorf("security context of %d bytes is too long", len(c.Context))
 	}
 	n := len(c.Context) + 1
-	b, p := attr(b, AttrSecCtx, sizeSecCtx+n)
-	host.PutUint16(p, uint16(sizeSecCtx+n))
+	b, p := attr(b, AttrSecCtx, SizeSecCtx+n)
+	host.PutUint16(p, uint16(SizeSecCtx+n))
 	host.PutUint16(p[2:], uint16(AttrSecCtx))
 	p[4], p[5] = c.Alg, c.DOI
 	host.PutUint16(p[6:], uint16(n))
-	copy(p[sizeSecCtx:], c.Context)
+	copy(p[SizeSecCtx:], c.Context)
 	return b, nil
 }
 
 func (a *attrs) secCtx() *SecCtx {
-	if len(a.data) < sizeSecCtx {
-		a.fail(fmt.Sprintf("length %d, want at least %d", len(a.data), sizeSecCtx))
+	if len(a.data) < SizeSecCtx {
+		a.fail(fmt.Sprintf("length %d, want at least %d", len(a.data), SizeSecCtx))
 		return nil
 	}
-	if n := int(host.Uint16(a.data[6:])); !a.want(sizeSecCtx + n) {
+	if n := int(host.Uint16(a.data[6:])); !a.want(SizeSecCtx + n) {
 		return nil
 	}
-	return &SecCtx{Alg: a.data[4], DOI: a.data[5], Context: string(bytes.TrimSuffix(a.data[sizeSecCtx:], []byte{0}))}
+	return &SecCtx{Alg: a.data[4], DOI: a.data[5], Context: string(bytes.TrimSuffix(a.data[SizeSecCtx:], []byte{0}))}
 }
 
 func appendOffload(b []byte, o *Offload) []byte {
 	if o == nil {
 		return b
 	}
-	b, p := attr(b, AttrOffloadDev, sizeOffload)
+	b, p := attr(b, AttrOffloadDev, SizeOffload)
 	host.PutUint32(p, uint32(o.IfIndex))
 	p[4] = uint8(o.Flags)
 	return b
 }
 
 func (a *attrs) offload(o *Offload) *Offload {
-	if !a.want(sizeOffload) {
+	if !a.want(SizeOffload) {
 		return nil
 	}
 	*o = Offload{int32(host.Uint32(a.data)), OffloadFlags(a.data[4])}
@@ -127,7 +127,7 @@ func appendIPTFS(b []byte, t *IPTFS) []byte {
 }
 
 func appendReplayVal(b []byte, r *ReplayState) []byte {
-	b, p := attr(b, AttrReplayVal, sizeReplay)
+	b, p := attr(b, AttrReplayVal, SizeReplay)
 	host.PutUint32(p, r.OSeq)
 	host.PutUint32(p[4:], r.Seq)
 	host.PutUint32(p[8:], r.Bitmap)
@@ -135,7 +135,7 @@ func appendReplayVal(b []byte, r *ReplayState) []byte {
 }
 
 func (a *attrs) replayVal(r *ReplayState) *ReplayState {
-	if !a.want(sizeReplay) {
+	if !a.want(SizeReplay) {
 		return nil
 	}
 	*r = ReplayState{host.Uint32(a.data), host.Uint32(a.data[4:]), host.Uint32(a.data[8:])}
@@ -155,12 +155,12 @@ func appendReplayESN(b []byte, r *ReplayESN, window uint32) ([]byte, error) {
 	if r.Bitmap != nil && uint32(len(r.Bitmap)) != n {
 		return b, fmt.Errorf("replay bitmap of %d words, declared %d", len(r.Bitmap), n)
 	}
-	b, p := attr(b, AttrReplayESNVal, sizeReplayESN+4*len(r.Bitmap))
+	b, p := attr(b, AttrReplayESNVal, SizeReplayESN+4*len(r.Bitmap))
 	for i, v := range [...]uint32{n, r.OSeq, r.Seq, r.OSeqHi, r.SeqHi, window} {
 		host.PutUint32(p[4*i:], v)
 	}
 	for i, w := range r.Bitmap {
-		host.PutUint32(p[sizeReplayESN+4*i:], w)
+		host.PutUint32(p[SizeReplayESN+4*i:], w)
 	}
 	return b, nil
 }
@@ -169,20 +169,20 @@ func appendReplayESN(b []byte, r *ReplayESN, window uint32) ([]byte, error) {
 // header-only attribute without counters, which is what a fresh state is
 // encoded as, is nil.
 func (a *attrs) replayESN(r *ReplayESN, store []uint32) (_ *ReplayESN, window uint32) {
-	if len(a.data) < sizeReplayESN {
-		a.fail(fmt.Sprintf("length %d, want at least %d", len(a.data), sizeReplayESN))
+	if len(a.data) < SizeReplayESN {
+		a.fail(fmt.Sprintf("length %d, want at least %d", len(a.data), SizeReplayESN))
 		return nil, 0
 	}
 	u := func(i int) uint32 { return host.Uint32(a.data[4*i:]) }
 	*r = ReplayESN{BitmapLen: u(0), OSeq: u(1), Seq: u(2), OSeqHi: u(3), SeqHi: u(4)}
 	window = u(5)
-	if len(a.data) == sizeReplayESN && r.BitmapLen > 0 {
+	if len(a.data) == SizeReplayESN && r.BitmapLen > 0 {
 		if r.OSeq|r.Seq|r.OSeqHi|r.SeqHi == 0 && r.BitmapLen == words(window) {
 			return nil, window
 		}
 		return r, window
 	}
-	if r.BitmapLen > 0xffff/4 || !a.want(sizeReplayESN+4*int(r.BitmapLen)) {
+	if r.BitmapLen > 0xffff/4 || !a.want(SizeReplayESN+4*int(r.BitmapLen)) {
 		a.fail(fmt.Sprintf("bitmap of %d words", r.BitmapLen))
 		return nil, 0
 	}
@@ -191,7 +191,7 @@ func (a *attrs) replayESN(r *ReplayESN, store []uint32) (_ *ReplayESN, window ui
 	}
 	r.Bitmap = store[:r.BitmapLen:r.BitmapLen]
 	for i := range r.Bitmap {
-		r.Bitmap[i] = host.Uint32(a.data[sizeReplayESN+4*i:])
+		r.Bitmap[i] = host.Uint32(a.data[SizeReplayESN+4*i:])
 	}
 	if r.BitmapLen == 0 {
 		r.Bitmap = nil

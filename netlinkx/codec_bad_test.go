@@ -54,9 +54,9 @@ func attrNameOf(message string, t AttrType) string {
 
 // fixedSizes are the sizes of the fixed parts by name of the round trip.
 var fixedSizes = map[string]int{
-	"SA": sizeSAInfo, "SAID": sizeSAID, "Policy": sizePolicyInfo, "PolicyID": sizePolicyID, "SADInfo": 4, "SPDInfo": 4,
-	"Defaults": sizeDefaults, "AE": sizeAE, "Acquire": sizeAcquire, "Mapping": sizeMapping, "Report": sizeReport,
-	"Migrate": sizePolicyID, "MigrateState": sizeMigrateState, "ExpirePolicy": sizePolExpire,
+	"SA": SizeSAInfo, "SAID": SizeSAID, "Policy": SizePolicyInfo, "PolicyID": SizePolicyID, "SADInfo": 4, "SPDInfo": 4,
+	"Defaults": SizeDefaults, "AE": SizeAE, "Acquire": SizeAcquire, "Mapping": SizeMapping, "Report": SizeReport,
+	"Migrate": SizePolicyID, "MigrateState": SizeMigrateState, "ExpirePolicy": SizePolExpire,
 }
 
 func attrOffsets(t *testing.T, name string, b []byte) (offs []int) {

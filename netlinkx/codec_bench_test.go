@@ -29,7 +29,7 @@ func TestAllocations(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n := testing.AllocsPerRun(100, func() {
-		if _, err := decodeSA(MsgNewSA, b, sizeSAInfo); err != nil {
+		if _, err := decodeSA(MsgNewSA, b, SizeSAInfo); err != nil {
 			t.Fatal(err)
 		}
 	}); n > 2 {
@@ -41,7 +41,7 @@ func TestAllocations(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n := testing.AllocsPerRun(100, func() {
-		if _, err := decodePolicy(MsgNewPolicy, b, sizePolicyInfo); err != nil {
+		if _, err := decodePolicy(MsgNewPolicy, b, SizePolicyInfo); err != nil {
 			t.Fatal(err)
 		}
 	}); n > 2 {
@@ -70,7 +70,7 @@ func BenchmarkDecodeSA(b *testing.B) {
 	b.ReportAllocs()
 	b.SetBytes(int64(len(p)))
 	for b.Loop() {
-		if _, err := decodeSA(MsgNewSA, p, sizeSAInfo); err != nil {
+		if _, err := decodeSA(MsgNewSA, p, SizeSAInfo); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -20,7 +20,7 @@ func getAEID(p []byte) AEID {
 }
 
 func (id *AEID) appendTo(b []byte) ([]byte, error) {
-	b, p := grow(b, sizeAE)
+	b, p := grow(b, SizeAE)
 	putAEID(p, id)
 	return appendMark(b, id.SA.Mark), nil
 }
@@ -29,7 +29,7 @@ func (id *AEID) appendTo(b []byte) ([]byte, error) {
 func (id *AEID) String() string { return "aevent of " + id.SA.String() }
 
 func (e *AE) appendTo(b []byte) ([]byte, error) {
-	b, p := grow(b, sizeAE)
+	b, p := grow(b, SizeAE)
 	putAEID(p, &e.ID)
 	if e.ReplayESN != nil {
 		var err error
@@ -41,7 +41,7 @@ func (e *AE) appendTo(b []byte) ([]byte, error) {
 		b = appendReplayVal(b, e.Replay)
 	}
 	if e.Usage != nil {
-		b, p = attr(b, AttrLtimeVal, sizeUsage)
+		b, p = attr(b, AttrLtimeVal, SizeUsage)
 		putUsage(p, e.Usage)
 	}
 	b = attrOpt32(b, AttrReplayThresh, e.ReplayThresh)
@@ -63,7 +63,7 @@ func (s setAE) appendTo(b []byte) ([]byte, error) {
 }
 
 func decodeAE(msg MsgType, p []byte) (*AE, error) {
-	fixed, a, err := split(msg, p, sizeAE)
+	fixed, a, err := split(msg, p, SizeAE)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func (e *AE) attr(a *attrs) {
 		}
 		e.ReplayESN, e.ReplayWindow = r, w
 	case AttrLtimeVal:
-		if a.want(sizeUsage) {
+		if a.want(SizeUsage) {
 			u := getUsage(a.data)
 			e.Usage = &u
 		}
@@ -115,9 +115,9 @@ func appendHard(b []byte, size int, hard bool) []byte {
 }
 
 func (e *ExpireSA) appendTo(b []byte) ([]byte, error) {
-	b, p := grow(b, sizeExpire)
+	b, p := grow(b, SizeExpire)
 	putSAInfo(p, &e.SA)
-	appendHard(p, sizeSAInfo, e.Hard)
+	appendHard(p, SizeSAInfo, e.Hard)
 	b = appendMark(b, e.SA.Mark)
 	b = attrU32NZ(b, AttrIfID, e.SA.IfID)
 	b = attrOpt32(b, AttrSAPCPU, e.SA.PCPU)
@@ -134,9 +134,9 @@ func (s expireSA) appendTo(b []byte) ([]byte, error) {
 }
 
 func (e *ExpirePolicy) appendTo(b []byte) ([]byte, error) {
-	b, p := grow(b, sizePolExpire)
+	b, p := grow(b, SizePolExpire)
 	putPolicyInfo(p, &e.Policy)
-	appendHard(p, sizePolicyInfo, e.Hard)
+	appendHard(p, SizePolicyInfo, e.Hard)
 	return e.Policy.appendAttrs(b)
 }
 
@@ -147,7 +147,7 @@ const (
 )
 
 func (q *Acquire) appendTo(b []byte) ([]byte, error) {
-	b, p := grow(b, sizeAcquire)
+	b, p := grow(b, SizeAcquire)
 	putAddr(p[acqDst:], q.SA.Dst)
 	be.PutUint32(p[acqSPI:], uint32(q.SA.SPI))
 	p[acqProto] = uint8(q.SA.Proto)
@@ -166,7 +166,7 @@ func (q *Acquire) appendTo(b []byte) ([]byte, error) {
 }
 
 func decodeAcquire(p []byte) (*Acquire, error) {
-	fixed, a, err := split(MsgAcquire, p, sizeAcquire)
+	fixed, a, err := split(MsgAcquire, p, SizeAcquire)
 	if err != nil {
 		return nil, err
 	}
@@ -211,7 +211,7 @@ const (
 )
 
 func (m *Mapping) appendTo(b []byte) ([]byte, error) {
-	b, p := grow(b, sizeMapping)
+	b, p := grow(b, SizeMapping)
 	putSAID(p, &m.SA)
 	host.PutUint32(p[mapReqID:], m.ReqID)
 	putAddr(p[mapOldSrc:], m.OldSrc)
@@ -225,7 +225,7 @@ func (m *Mapping) appendTo(b []byte) ([]byte, error) {
 func (m *Mapping) String() string { return "mapping of " + m.SA.String() }
 
 func decodeMapping(p []byte) (*Mapping, error) {
-	b, _, err := split(MsgMapping, p, sizeMapping)
+	b, _, err := split(MsgMapping, p, SizeMapping)
 	if err != nil {
 		return nil, err
 	}
@@ -241,11 +241,11 @@ func decodeMapping(p []byte) (*Mapping, error) {
 const reportSel = 4
 
 func (r *Report) appendTo(b []byte) ([]byte, error) {
-	b, p := grow(b, sizeReport)
+	b, p := grow(b, SizeReport)
 	p[0] = uint8(r.Proto)
 	putSelector(p[reportSel:], &r.Selector)
 	if r.CareOf.IsValid() {
-		b, p = attr(b, AttrCoAddr, sizeAddr)
+		b, p = attr(b, AttrCoAddr, SizeAddr)
 		putAddr(p, r.CareOf)
 	}
 	return b, nil
@@ -255,7 +255,7 @@ func (r *Report) appendTo(b []byte) ([]byte, error) {
 func (r *Report) String() string { return r.Proto.String() + " report" }
 
 func decodeReport(p []byte) (*Report, error) {
-	b, a, err := split(MsgReport, p, sizeReport)
+	b, a, err := split(MsgReport, p, SizeReport)
 	if err != nil {
 		return nil, err
 	}
@@ -264,7 +264,7 @@ func decodeReport(p []byte) (*Report, error) {
 		return nil, err
 	}
 	for a.next() {
-		if a.typ == AttrCoAddr && a.want(sizeAddr) {
+		if a.typ == AttrCoAddr && a.want(SizeAddr) {
 			r.CareOf = getAddr(a.data, r.Selector.Family)
 		}
 	}

@@ -179,7 +179,7 @@ func (d *Defaults) appendTo(b []byte) ([]byte, error) {
 func (d *Defaults) String() string { return "default policies" }
 
 func decodeDefaults(msg MsgType, p []byte) (*Defaults, error) {
-	fixed, _, err := split(msg, p, sizeDefaults)
+	fixed, _, err := split(msg, p, SizeDefaults)
 	if err != nil {
 		return nil, err
 	}
@@ -187,10 +187,10 @@ func decodeDefaults(msg MsgType, p []byte) (*Defaults, error) {
 }
 
 func (r *SPIRange) appendTo(b []byte) ([]byte, error) {
-	b, p := grow(b, sizeSPIInfo)
+	b, p := grow(b, SizeSPIInfo)
 	putSAInfo(p, &r.SA)
-	host.PutUint32(p[sizeSAInfo:], uint32(r.Min))
-	host.PutUint32(p[sizeSAInfo+4:], uint32(r.Max))
+	host.PutUint32(p[SizeSAInfo:], uint32(r.Min))
+	host.PutUint32(p[SizeSAInfo+4:], uint32(r.Max))
 	b = appendDir(b, r.SA.Dir)
 	b = appendMark(b, r.SA.Mark)
 	b = attrU32NZ(b, AttrIfID, r.SA.IfID)
@@ -198,11 +198,11 @@ func (r *SPIRange) appendTo(b []byte) ([]byte, error) {
 }
 
 func decodeSPIRange(p []byte) (*SPIRange, error) {
-	sa, err := decodeSA(MsgAllocSPI, p, sizeSPIInfo)
+	sa, err := decodeSA(MsgAllocSPI, p, SizeSPIInfo)
 	if err != nil {
 		return nil, err
 	}
-	return &SPIRange{SA: *sa, Min: SPI(host.Uint32(p[sizeSAInfo:])), Max: SPI(host.Uint32(p[sizeSAInfo+4:]))}, nil
+	return &SPIRange{SA: *sa, Min: SPI(host.Uint32(p[SizeSAInfo:])), Max: SPI(host.Uint32(p[SizeSAInfo+4:]))}, nil
 }
 
 // appendTo writes the attributes of a dump request, which has no fixed part.
@@ -216,10 +216,10 @@ func (f *SAFilter) appendTo(b []byte) ([]byte, error) {
 	if fam == FamilyUnspec {
 		return b, nil
 	}
-	b, p := attr(b, AttrAddressFilter, sizeAddrFilter)
+	b, p := attr(b, AttrAddressFilter, SizeAddrFilter)
 	putAddr(p, f.Src.Addr())
-	putAddr(p[sizeAddr:], f.Dst.Addr())
-	host.PutUint16(p[2*sizeAddr:], uint16(fam))
+	putAddr(p[SizeAddr:], f.Dst.Addr())
+	host.PutUint16(p[2*SizeAddr:], uint16(fam))
 	p[34], p[35] = uint8(max(f.Src.Bits(), 0)), uint8(max(f.Dst.Bits(), 0))
 	return b, nil
 }

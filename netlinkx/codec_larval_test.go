@@ -22,7 +22,7 @@ func TestLarvalSelector(t *testing.T) {
 			t.Fatal(err)
 		}
 		host.PutUint16(p[selFamily:], 0)
-		sa, err := decodeSA(MsgNewSA, p, sizeSAInfo)
+		sa, err := decodeSA(MsgNewSA, p, SizeSAInfo)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -30,7 +30,7 @@ func TestLarvalSelector(t *testing.T) {
 			t.Errorf("got %+v of family %s, want %+v", sa.Selector, sa.Family, want)
 		}
 		p[selDstLen] = 129
-		if _, err := decodeSA(MsgNewSA, p, sizeSAInfo); err == nil {
+		if _, err := decodeSA(MsgNewSA, p, SizeSAInfo); err == nil {
 			t.Error("prefix length 129: no error")
 		}
 	}

@@ -33,7 +33,7 @@ func appendMessage(b []byte, t MsgType, flags uint16, seq uint32, body body) ([]
 func DecodeEvent(t MsgType, flags uint16, p []byte) (Event, error) {
 	switch t {
 	case MsgNewSA, MsgUpdSA:
-		sa, err := decodeSA(t, p, sizeSAInfo)
+		sa, err := decodeSA(t, p, SizeSAInfo)
 		if err != nil {
 			return nil, err
 		}
@@ -45,11 +45,11 @@ func DecodeEvent(t MsgType, flags uint16, p []byte) (Event, error) {
 	case MsgDelSA:
 		return event(p, decodeDeletedSA, func(sa *SA) Event { return &SAEvent{Op: EventDelete, SA: *sa} })
 	case MsgExpire:
-		sa, err := decodeSA(t, p, sizeExpire)
+		sa, err := decodeSA(t, p, SizeExpire)
 		if err != nil {
 			return nil, err
 		}
-		return &ExpireEvent{SA: *sa, Hard: p[sizeSAInfo] != 0}, nil
+		return &ExpireEvent{SA: *sa, Hard: p[SizeSAInfo] != 0}, nil
 	case MsgFlushSA:
 		if _, _, err := split(t, p, 1); err != nil {
 			return nil, err
@@ -101,11 +101,11 @@ func decodePolicyEvent(t MsgType, p []byte) (Event, error) {
 		}
 		return &PolicyEvent{Op: EventDelete, Policy: *pol, Deleted: id}, nil
 	case MsgPolExpire:
-		pol, err := decodePolicy(t, p, sizePolExpire)
+		pol, err := decodePolicy(t, p, SizePolExpire)
 		if err != nil {
 			return nil, err
 		}
-		return &PolicyExpireEvent{Policy: *pol, Hard: p[sizePolicyInfo] != 0}, nil
+		return &PolicyExpireEvent{Policy: *pol, Hard: p[SizePolicyInfo] != 0}, nil
 	case MsgFlushPolicy:
 		a, e := attrs{msg: t, b: p}, &FlushPolicyEvent{}
 		for a.next() {
@@ -118,7 +118,7 @@ func decodePolicyEvent(t MsgType, p []byte) (Event, error) {
 		}
 		return e, nil
 	}
-	pol, err := decodePolicy(t, p, sizePolicyInfo)
+	pol, err := decodePolicy(t, p, SizePolicyInfo)
 	if err != nil {
 		return nil, err
 	}

@@ -10,21 +10,21 @@ const (
 )
 
 func (m *Migrate) appendTo(b []byte) ([]byte, error) {
-	b, p := grow(b, sizePolicyID)
+	b, p := grow(b, SizePolicyID)
 	putPolicyID(p, &m.Policy)
-	if len(m.Entries) > (0xffff-sizeAttr)/sizeMigrate {
+	if len(m.Entries) > (0xffff-sizeAttr)/SizeMigrate {
 		return b, fmt.Errorf("%s: %d entries, at most %d", m, len(m.Entries), MaxTemplates)
 	}
 	b, err := m.Policy.appendAttrs(b)
 	if err != nil {
 		return b, err
 	}
-	b, p = attr(b, AttrMigrate, len(m.Entries)*sizeMigrate)
+	b, p = attr(b, AttrMigrate, len(m.Entries)*SizeMigrate)
 	for i := range m.Entries {
-		putMigrateEntry(p[i*sizeMigrate:], &m.Entries[i])
+		putMigrateEntry(p[i*SizeMigrate:], &m.Entries[i])
 	}
 	if k := m.KMAddress; k != nil {
-		b, p = attr(b, AttrKMAddress, sizeKMAddress)
+		b, p = attr(b, AttrKMAddress, SizeKMAddress)
 		putAddr(p, k.Local)
 		putAddr(p[16:], k.Remote)
 		host.PutUint16(p[36:], uint16(familyOf(k.Family, k.Local, k.Remote)))
@@ -54,7 +54,7 @@ func getMigrateEntry(p []byte) MigrateEntry {
 }
 
 func decodeMigrate(p []byte) (*Migrate, error) {
-	fixed, a, err := split(MsgMigrate, p, sizePolicyID)
+	fixed, a, err := split(MsgMigrate, p, SizePolicyID)
 	if err != nil {
 		return nil, err
 	}
@@ -74,15 +74,15 @@ func decodeMigrate(p []byte) (*Migrate, error) {
 func (m *Migrate) attr(a *attrs) {
 	switch a.typ {
 	case AttrMigrate:
-		if len(a.data)%sizeMigrate != 0 {
-			a.fail(fmt.Sprintf("length %d is no multiple of %d", len(a.data), sizeMigrate))
+		if len(a.data)%SizeMigrate != 0 {
+			a.fail(fmt.Sprintf("length %d is no multiple of %d", len(a.data), SizeMigrate))
 			return
 		}
-		for d := a.data; len(d) > 0; d = d[sizeMigrate:] {
+		for d := a.data; len(d) > 0; d = d[SizeMigrate:] {
 			m.Entries = append(m.Entries, getMigrateEntry(d))
 		}
 	case AttrKMAddress:
-		if a.want(sizeKMAddress) {
+		if a.want(SizeKMAddress) {
 			f := Family(host.Uint16(a.data[36:]))
 			m.KMAddress = &KMAddress{Local: getAddr(a.data, f), Remote: getAddr(a.data[16:], f), Family: f}
 		}
@@ -106,7 +106,7 @@ const (
 )
 
 func (m *MigrateState) appendTo(b []byte) ([]byte, error) {
-	b, p := grow(b, sizeMigrateState)
+	b, p := grow(b, SizeMigrateState)
 	putSAID(p, &m.SA)
 	putAddr(p[msNewDst:], m.NewDst)
 	putAddr(p[msNewSrc:], m.NewSrc)
@@ -127,7 +127,7 @@ func (m *MigrateState) appendTo(b []byte) ([]byte, error) {
 }
 
 func decodeMigrateState(p []byte) (*MigrateState, error) {
-	b, a, err := split(MsgMigrateState, p, sizeMigrateState)
+	b, a, err := split(MsgMigrateState, p, SizeMigrateState)
 	if err != nil {
 		return nil, err
 	}

@@ -36,7 +36,7 @@ func getPolicyInfo(msg MsgType, p []byte, pol *Policy) error {
 }
 
 func (p *Policy) appendTo(b []byte) ([]byte, error) {
-	b, fixed := grow(b, sizePolicyInfo)
+	b, fixed := grow(b, SizePolicyInfo)
 	putPolicyInfo(fixed, p)
 	return p.appendAttrs(b)
 }
@@ -67,12 +67,12 @@ func appendTemplates(b []byte, ts []Template) ([]byte, error) {
 	if len(ts) == 0 {
 		return b, nil
 	}
-	if len(ts) > (0xffff-sizeAttr)/sizeTmpl {
+	if len(ts) > (0xffff-sizeAttr)/SizeTmpl {
 		return b, fmt.Errorf("%d templates, at most %d", len(ts), MaxTemplates)
 	}
-	b, p := attr(b, AttrTmpl, len(ts)*sizeTmpl)
+	b, p := attr(b, AttrTmpl, len(ts)*SizeTmpl)
 	for i := range ts {
-		putTemplate(p[i*sizeTmpl:], &ts[i])
+		putTemplate(p[i*SizeTmpl:], &ts[i])
 	}
 	return b, nil
 }
@@ -104,15 +104,15 @@ func getTemplate(p []byte) Template {
 }
 
 func (x *policyBox) templates(a *attrs) []Template {
-	if len(a.data)%sizeTmpl != 0 {
-		a.fail(fmt.Sprintf("length %d is no multiple of %d", len(a.data), sizeTmpl))
+	if len(a.data)%SizeTmpl != 0 {
+		a.fail(fmt.Sprintf("length %d is no multiple of %d", len(a.data), SizeTmpl))
 		return nil
 	}
 	ts := x.tmpls[:0]
-	if n := len(a.data) / sizeTmpl; n > len(x.tmpls) {
+	if n := len(a.data) / SizeTmpl; n > len(x.tmpls) {
 		ts = make([]Template, 0, n)
 	}
-	for d := a.data; len(d) > 0; d = d[sizeTmpl:] {
+	for d := a.data; len(d) > 0; d = d[SizeTmpl:] {
 		ts = append(ts, getTemplate(d))
 	}
 	return ts
@@ -122,13 +122,13 @@ func appendPolicyType(b []byte, t Opt[PolicyType]) []byte {
 	if !t.Valid {
 		return b
 	}
-	b, p := attr(b, AttrPolicyType, sizePolicyType)
+	b, p := attr(b, AttrPolicyType, SizePolicyType)
 	p[0] = uint8(t.V)
 	return b
 }
 
 func (a *attrs) policyType() Opt[PolicyType] {
-	if !a.want(sizePolicyType) {
+	if !a.want(SizePolicyType) {
 		return Opt[PolicyType]{}
 	}
 	return Some(PolicyType(a.data[0]))
@@ -183,7 +183,7 @@ func decodePolicy(msg MsgType, p []byte, size int) (*Policy, error) {
 // decodeDeletedPolicy decodes a DELPOLICY event: the policy is in an
 // attribute, the fixed part is how the deleter named it.
 func decodeDeletedPolicy(p []byte) (*Policy, PolicyID, error) {
-	fixed, a, err := split(MsgDelPolicy, p, sizePolicyID)
+	fixed, a, err := split(MsgDelPolicy, p, SizePolicyID)
 	if err != nil {
 		return nil, PolicyID{}, err
 	}
@@ -193,7 +193,7 @@ func decodeDeletedPolicy(p []byte) (*Policy, PolicyID, error) {
 	}
 	x := &policyBox{pol: Policy{Selector: id.Selector, Index: id.Index, Dir: id.Dir}}
 	for a.next() {
-		if a.typ == AttrPolicy && a.want(sizePolicyInfo) {
+		if a.typ == AttrPolicy && a.want(SizePolicyInfo) {
 			if err := getPolicyInfo(MsgDelPolicy, a.data, &x.pol); err != nil {
 				return nil, id, err
 			}
@@ -225,7 +225,7 @@ func getPolicyID(msg MsgType, p []byte) (id PolicyID, err error) {
 }
 
 func (id *PolicyID) appendTo(b []byte) ([]byte, error) {
-	b, p := grow(b, sizePolicyID)
+	b, p := grow(b, SizePolicyID)
 	putPolicyID(p, id)
 	return id.appendAttrs(b)
 }
@@ -255,7 +255,7 @@ func (id *PolicyID) attr(a *attrs) {
 }
 
 func decodePolicyID(msg MsgType, p []byte) (*PolicyID, error) {
-	fixed, a, err := split(msg, p, sizePolicyID)
+	fixed, a, err := split(msg, p, SizePolicyID)
 	if err != nil {
 		return nil, err
 	}

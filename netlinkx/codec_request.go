@@ -71,15 +71,15 @@ var dumpDecoders = map[MsgType]requestDecoder{
 }
 
 var requestDecoders = map[MsgType]requestDecoder{
-	MsgNewSA: decodeWith(AddSA, func(t MsgType, p []byte) (*SA, error) { return decodeSA(t, p, sizeSAInfo) }),
-	MsgUpdSA: decodeWith(UpdateSA, func(t MsgType, p []byte) (*SA, error) { return decodeSA(t, p, sizeSAInfo) }),
+	MsgNewSA: decodeWith(AddSA, func(t MsgType, p []byte) (*SA, error) { return decodeSA(t, p, SizeSAInfo) }),
+	MsgUpdSA: decodeWith(UpdateSA, func(t MsgType, p []byte) (*SA, error) { return decodeSA(t, p, SizeSAInfo) }),
 	MsgDelSA: decodeWith(DeleteSA, decodeSAID),
 	MsgGetSA: decodeWith(GetSA, decodeSAID),
 	MsgNewPolicy: decodeWith(AddPolicy, func(t MsgType, p []byte) (*Policy, error) {
-		return decodePolicy(t, p, sizePolicyInfo)
+		return decodePolicy(t, p, SizePolicyInfo)
 	}),
 	MsgUpdPolicy: decodeWith(UpdatePolicy, func(t MsgType, p []byte) (*Policy, error) {
-		return decodePolicy(t, p, sizePolicyInfo)
+		return decodePolicy(t, p, SizePolicyInfo)
 	}),
 	MsgDelPolicy:    decodeWith(DeletePolicy, decodePolicyID),
 	MsgGetPolicy:    decodeWith(GetPolicy, decodePolicyID),
@@ -122,19 +122,19 @@ func decodeEmpty(request func() Request) requestDecoder {
 }
 
 func decodeExpireSA(t MsgType, p []byte) (*ExpireSA, error) {
-	sa, err := decodeSA(t, p, sizeExpire)
+	sa, err := decodeSA(t, p, SizeExpire)
 	if err != nil {
 		return nil, err
 	}
-	return &ExpireSA{SA: *sa, Hard: p[sizeSAInfo] != 0}, nil
+	return &ExpireSA{SA: *sa, Hard: p[SizeSAInfo] != 0}, nil
 }
 
 func decodeExpirePolicy(t MsgType, p []byte) (*ExpirePolicy, error) {
-	pol, err := decodePolicy(t, p, sizePolExpire)
+	pol, err := decodePolicy(t, p, SizePolExpire)
 	if err != nil {
 		return nil, err
 	}
-	return &ExpirePolicy{Policy: *pol, Hard: p[sizePolicyInfo] != 0}, nil
+	return &ExpirePolicy{Policy: *pol, Hard: p[SizePolicyInfo] != 0}, nil
 }
 
 func decodeFlushSA(t MsgType, p []byte) (Proto, error) {
@@ -156,7 +156,7 @@ func decodeFlushPolicy(t MsgType, p []byte) (typ Opt[PolicyType], err error) {
 }
 
 func decodeAEID(t MsgType, p []byte) (*AEID, error) {
-	fixed, a, err := split(t, p, sizeAE)
+	fixed, a, err := split(t, p, SizeAE)
 	if err != nil {
 		return nil, err
 	}
@@ -182,7 +182,7 @@ func decodeSAFilter(p []byte) (*SAFilter, error) {
 		case AttrProto:
 			f.Proto = Proto(a.u8())
 		case AttrAddressFilter:
-			if a.want(sizeAddrFilter) {
+			if a.want(SizeAddrFilter) {
 				a.addressFilter(f)
 			}
 		}
@@ -195,7 +195,7 @@ func decodeSAFilter(p []byte) (*SAFilter, error) {
 
 // addressFilter decodes struct xfrm_address_filter.
 func (a *attrs) addressFilter(f *SAFilter) {
-	f.Family = Family(host.Uint16(a.data[2*sizeAddr:]))
+	f.Family = Family(host.Uint16(a.data[2*SizeAddr:]))
 	sl, dl := int(a.data[34]), int(a.data[35])
 	if f.Family.Bits() == 0 {
 		return
@@ -204,7 +204,7 @@ func (a *attrs) addressFilter(f *SAFilter) {
 		a.fail(fmt.Sprintf("prefix length %d or %d above %d", sl, dl, f.Family.Bits()))
 		return
 	}
-	f.Src, f.Dst = prefixOf(a.data, f.Family, sl), prefixOf(a.data[sizeAddr:], f.Family, dl)
+	f.Src, f.Dst = prefixOf(a.data, f.Family, sl), prefixOf(a.data[SizeAddr:], f.Family, dl)
 }
 
 // prefixOf reads an address of a filter; a length of 0 is no prefix.

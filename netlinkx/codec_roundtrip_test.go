@@ -87,9 +87,9 @@ func dec[T any](f func([]byte) (*T, error)) func([]byte) (any, error) {
 }
 
 var roundTrips = []roundTrip{
-	{"SA", &SA{}, dec(func(p []byte) (*SA, error) { return decodeSA(MsgNewSA, p, sizeSAInfo) }), nil},
+	{"SA", &SA{}, dec(func(p []byte) (*SA, error) { return decodeSA(MsgNewSA, p, SizeSAInfo) }), nil},
 	{"SAID", &SAID{}, dec(func(p []byte) (*SAID, error) { return decodeSAID(MsgGetSA, p) }), nil},
-	{"Policy", &Policy{}, dec(func(p []byte) (*Policy, error) { return decodePolicy(MsgNewPolicy, p, sizePolicyInfo) }), nil},
+	{"Policy", &Policy{}, dec(func(p []byte) (*Policy, error) { return decodePolicy(MsgNewPolicy, p, SizePolicyInfo) }), nil},
 	{"PolicyID", &PolicyID{}, dec(func(p []byte) (*PolicyID, error) { return decodePolicyID(MsgDelPolicy, p) }), nil},
 	{"SADInfo", &SADInfo{}, dec(decodeSADInfo), nil},
 	{"SPDInfo", &SPDInfo{}, dec(decodeSPDInfo), nil},
@@ -205,7 +205,7 @@ func TestReplayForms(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := decodeSA(MsgNewSA, b, sizeSAInfo)
+		got, err := decodeSA(MsgNewSA, b, SizeSAInfo)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -145,7 +145,7 @@ func (sa *SA) largeReplay() bool {
 }
 
 func (sa *SA) appendTo(b []byte) ([]byte, error) {
-	b, p := grow(b, sizeSAInfo)
+	b, p := grow(b, SizeSAInfo)
 	putSAInfo(p, sa)
 	return sa.appendAttrs(b)
 }
@@ -156,7 +156,7 @@ func (sa *SA) appendAttrs(b []byte) ([]byte, error) {
 	b = appendEncap(b, sa.Encap)
 	if sa.CareOf.IsValid() {
 		var p []byte
-		b, p = attr(b, AttrCoAddr, sizeAddr)
+		b, p = attr(b, AttrCoAddr, SizeAddr)
 		putAddr(p, sa.CareOf)
 	}
 	b, err := appendSecCtx(b, sa.SecCtx)
@@ -184,7 +184,7 @@ func (sa *SA) appendAttrs(b []byte) ([]byte, error) {
 	b = appendIPTFS(b, &sa.IPTFS)
 	if sa.SetUsage != nil {
 		var p []byte
-		b, p = attr(b, AttrLtimeVal, sizeUsage)
+		b, p = attr(b, AttrLtimeVal, SizeUsage)
 		putUsage(p, sa.SetUsage)
 	}
 	if sa.LastUsed != 0 {

@@ -50,7 +50,7 @@ func (x *saBox) decode(msg MsgType, p []byte, size int) (*SA, error) {
 
 // decodeDeletedSA decodes a DELSA event: the SA is in an attribute.
 func decodeDeletedSA(p []byte) (*SA, error) {
-	fixed, a, err := split(MsgDelSA, p, sizeSAID)
+	fixed, a, err := split(MsgDelSA, p, SizeSAID)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func decodeDeletedSA(p []byte) (*SA, error) {
 	x.sa.Dst, x.sa.SPI, x.sa.Proto, x.sa.Family = id.Dst, id.SPI, id.Proto, id.Family
 	first := a // the SA's family is needed by attributes in front of it
 	for first.next() {
-		if first.typ == AttrSA && first.want(sizeSAInfo) {
+		if first.typ == AttrSA && first.want(SizeSAInfo) {
 			if err := getSAInfo(MsgDelSA, first.data, &x.sa); err != nil {
 				return nil, err
 			}
@@ -79,19 +79,19 @@ func (x *saBox) attr(a *attrs) {
 	sa := &x.sa
 	switch a.typ {
 	case AttrAlgAuth:
-		x.auth.Name, x.auth.Key, _ = x.algo(a, sizeAlgo, x.auth.Name)
+		x.auth.Name, x.auth.Key, _ = x.algo(a, SizeAlgo, x.auth.Name)
 		sa.Auth = &x.auth
 	case AttrAlgCrypt:
-		x.crypt.Name, x.crypt.Key, _ = x.algo(a, sizeAlgo, x.crypt.Name)
+		x.crypt.Name, x.crypt.Key, _ = x.algo(a, SizeAlgo, x.crypt.Name)
 		sa.Crypt = &x.crypt
 	case AttrAlgComp:
-		x.comp.Name, x.comp.Key, _ = x.algo(a, sizeAlgo, x.comp.Name)
+		x.comp.Name, x.comp.Key, _ = x.algo(a, SizeAlgo, x.comp.Name)
 		sa.Comp = &x.comp
 	case AttrAlgAEAD:
-		x.aead.Name, x.aead.Key, x.aead.ICVBits = x.algo(a, sizeAlgoTrunc, x.aead.Name)
+		x.aead.Name, x.aead.Key, x.aead.ICVBits = x.algo(a, SizeAlgoTrunc, x.aead.Name)
 		sa.AEAD = &x.aead
 	case AttrAlgAuthTrunc:
-		x.authTrunc.Name, x.authTrunc.Key, x.authTrunc.ICVBits = x.algo(a, sizeAlgoTrunc, x.authTrunc.Name)
+		x.authTrunc.Name, x.authTrunc.Key, x.authTrunc.ICVBits = x.algo(a, SizeAlgoTrunc, x.authTrunc.Name)
 		sa.AuthTrunc = &x.authTrunc
 	case AttrReplayVal:
 		sa.Replay = a.replayVal(&x.replay)
@@ -102,7 +102,7 @@ func (x *saBox) attr(a *attrs) {
 	case AttrOffloadDev:
 		sa.Offload = a.offload(&x.offload)
 	case AttrCoAddr:
-		if a.want(sizeAddr) {
+		if a.want(SizeAddr) {
 			sa.CareOf = getAddr(a.data, sa.Family)
 		}
 	case AttrSecCtx:
@@ -114,7 +114,7 @@ func (x *saBox) attr(a *attrs) {
 	case AttrSetMarkMask:
 		sa.OutputMark.Mask = a.u32()
 	case AttrLtimeVal:
-		if a.want(sizeUsage) {
+		if a.want(SizeUsage) {
 			x.usage = getUsage(a.data)
 			sa.SetUsage = &x.usage
 		}
@@ -182,15 +182,15 @@ func getSAID(p []byte) SAID {
 
 // appendTo writes the source address always, as iproute2 does.
 func (id *SAID) appendTo(b []byte) ([]byte, error) {
-	b, p := grow(b, sizeSAID)
+	b, p := grow(b, SizeSAID)
 	putSAID(p, id)
-	b, p = attr(b, AttrSrcAddr, sizeAddr)
+	b, p = attr(b, AttrSrcAddr, SizeAddr)
 	putAddr(p, id.Src)
 	return appendMark(b, id.Mark), nil
 }
 
 func decodeSAID(msg MsgType, p []byte) (*SAID, error) {
-	fixed, a, err := split(msg, p, sizeSAID)
+	fixed, a, err := split(msg, p, SizeSAID)
 	if err != nil {
 		return nil, err
 	}
@@ -198,7 +198,7 @@ func decodeSAID(msg MsgType, p []byte) (*SAID, error) {
 	for a.next() {
 		switch a.typ {
 		case AttrSrcAddr:
-			if a.want(sizeAddr) {
+			if a.want(SizeAddr) {
 				id.Src = getAddr(a.data, id.Family)
 			}
 		case AttrMark:

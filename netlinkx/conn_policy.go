@@ -20,7 +20,7 @@ func (c *Conn) DeletePolicy(ctx context.Context, id PolicyID) error {
 // GetPolicy reads a policy; fs.ErrNotExist when there is none.
 func (c *Conn) GetPolicy(ctx context.Context, id PolicyID) (*Policy, error) {
 	return get(ctx, c, GetPolicy(&id), MsgNewPolicy, func(p []byte) (*Policy, error) {
-		return decodePolicy(MsgNewPolicy, p, sizePolicyInfo)
+		return decodePolicy(MsgNewPolicy, p, SizePolicyInfo)
 	})
 }
 

@@ -46,14 +46,14 @@ func (c *Conn) DeleteSA(ctx context.Context, id SAID) error { return c.Do(ctx, D
 
 // GetSA reads an SA, keys included; fs.ErrNotExist when there is none.
 func (c *Conn) GetSA(ctx context.Context, id SAID) (*SA, error) {
-	return get(ctx, c, GetSA(&id), MsgNewSA, func(p []byte) (*SA, error) { return decodeSA(MsgNewSA, p, sizeSAInfo) })
+	return get(ctx, c, GetSA(&id), MsgNewSA, func(p []byte) (*SA, error) { return decodeSA(MsgNewSA, p, SizeSAInfo) })
 }
 
 // AllocSPI reserves an SPI and returns the larval SA that holds it. It lives
 // for net.core.xfrm_acq_expires seconds. fs.ErrNotExist means that the range is
 // used up.
 func (c *Conn) AllocSPI(ctx context.Context, r *SPIRange) (*SA, error) {
-	return get(ctx, c, AllocSPI(r), MsgNewSA, func(p []byte) (*SA, error) { return decodeSA(MsgNewSA, p, sizeSAInfo) })
+	return get(ctx, c, AllocSPI(r), MsgNewSA, func(p []byte) (*SA, error) { return decodeSA(MsgNewSA, p, SizeSAInfo) })
 }
 
 // FlushSAs deletes every SA of a protocol, 0 for all protocols, whoever made it.

@@ -29,7 +29,7 @@ func (c *Conn) SAs(ctx context.Context, f *SAFilter) iter.Seq2[*SA, error] {
 		f = &SAFilter{}
 	}
 	r := Request{typ: MsgGetSA, op: "list", body: f}
-	return dump(ctx, c, r, MsgNewSA, func(p []byte) (*SA, error) { return decodeSA(MsgNewSA, p, sizeSAInfo) })
+	return dump(ctx, c, r, MsgNewSA, func(p []byte) (*SA, error) { return decodeSA(MsgNewSA, p, SizeSAInfo) })
 }
 
 // ScanSAs is SAs without an allocation per SA: the value and all that it refers
@@ -40,14 +40,14 @@ func (c *Conn) ScanSAs(ctx context.Context, f *SAFilter) iter.Seq2[*SA, error] {
 	}
 	r := Request{typ: MsgGetSA, op: "list", body: f}
 	x := &saBox{}
-	return dump(ctx, c, r, MsgNewSA, func(p []byte) (*SA, error) { return x.decode(MsgNewSA, p, sizeSAInfo) })
+	return dump(ctx, c, r, MsgNewSA, func(p []byte) (*SA, error) { return x.decode(MsgNewSA, p, SizeSAInfo) })
 }
 
 // Policies reads all policies, those of sockets included. See SAs.
 func (c *Conn) Policies(ctx context.Context) iter.Seq2[*Policy, error] {
 	r := Request{typ: MsgGetPolicy, op: "list", body: dumpPolicies{}}
 	return dump(ctx, c, r, MsgNewPolicy, func(p []byte) (*Policy, error) {
-		return decodePolicy(MsgNewPolicy, p, sizePolicyInfo)
+		return decodePolicy(MsgNewPolicy, p, SizePolicyInfo)
 	})
 }
 

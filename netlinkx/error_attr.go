@@ -9,37 +9,37 @@ func bodySize(t MsgType, flags uint16) int {
 	}
 	switch t {
 	case MsgNewSA, MsgUpdSA:
-		return sizeSAInfo
+		return SizeSAInfo
 	case MsgDelSA, MsgGetSA:
-		return sizeSAID
+		return SizeSAID
 	case MsgNewPolicy, MsgUpdPolicy:
-		return sizePolicyInfo
+		return SizePolicyInfo
 	case MsgDelPolicy, MsgGetPolicy, MsgMigrate:
-		return sizePolicyID
+		return SizePolicyID
 	case MsgAllocSPI:
-		return sizeSPIInfo
+		return SizeSPIInfo
 	case MsgAcquire:
-		return sizeAcquire
+		return SizeAcquire
 	case MsgExpire:
-		return sizeExpire
+		return SizeExpire
 	case MsgPolExpire:
-		return sizePolExpire
+		return SizePolExpire
 	case MsgFlushSA:
 		return 1
 	case MsgFlushPolicy:
 		return 0
 	case MsgNewAE, MsgGetAE:
-		return sizeAE
+		return SizeAE
 	case MsgReport:
-		return sizeReport
+		return SizeReport
 	case MsgNewSADInfo, MsgGetSADInfo, MsgNewSPDInfo, MsgGetSPDInfo:
 		return 4
 	case MsgMapping:
-		return sizeMapping
+		return SizeMapping
 	case MsgSetDefault, MsgGetDefault:
-		return sizeDefaults
+		return SizeDefaults
 	case MsgMigrateState:
-		return sizeMigrateState
+		return SizeMigrateState
 	}
 	return -1
 }

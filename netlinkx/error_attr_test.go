@@ -78,7 +78,7 @@ func TestAttrAtWalk(t *testing.T) {
 		t.Fatal(err)
 	}
 	names := map[string]bool{}
-	for p := msg[sizeHeader+sizeSAInfo:]; len(p) > 0; {
+	for p := msg[sizeHeader+SizeSAInfo:]; len(p) > 0; {
 		n := align4(int(host.Uint16(p)))
 		want := AttrType(host.Uint16(p[2:])).String()
 		for i := range n {

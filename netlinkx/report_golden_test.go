@@ -51,13 +51,13 @@ func again(kind string, m message) ([]byte, error) {
 	h := Header{Flags: m.flags, Seq: m.seq, PortID: m.pid}
 	switch t := MsgType(m.typ); {
 	case kind == "dump" && t == MsgNewSA:
-		sa, err := decodeSA(t, m.payload, sizeSAInfo)
+		sa, err := decodeSA(t, m.payload, SizeSAInfo)
 		if err != nil {
 			return nil, err
 		}
 		return AppendSA(nil, h, sa)
 	case kind == "dump":
-		p, err := decodePolicy(t, m.payload, sizePolicyInfo)
+		p, err := decodePolicy(t, m.payload, SizePolicyInfo)
 		if err != nil {
 			return nil, err
 		}

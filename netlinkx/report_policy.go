@@ -16,7 +16,7 @@ type policyReport struct {
 }
 
 func (r policyReport) appendTo(b []byte) ([]byte, error) {
-	b, p := grow(b, sizePolicyInfo)
+	b, p := grow(b, SizePolicyInfo)
 	r.put(p)
 	return r.appendAttrs(b)
 }
@@ -50,14 +50,14 @@ type deletedPolicy struct{ *PolicyEvent }
 func (d deletedPolicy) String() string { return d.Policy.String() }
 
 func (d deletedPolicy) appendTo(b []byte) ([]byte, error) {
-	b, p := grow(b, sizePolicyID)
+	b, p := grow(b, SizePolicyID)
 	p[polIDDir] = uint8(d.Deleted.Dir)
 	if d.Deleted.Index != 0 {
 		host.PutUint32(p[polIDIndex:], d.Deleted.Index)
 	} else {
 		putReportedSelector(p, &d.Policy.Selector)
 	}
-	b, p = attr(b, AttrPolicy, sizePolicyInfo)
+	b, p = attr(b, AttrPolicy, SizePolicyInfo)
 	r := policyReport{&d.Policy, false}
 	r.put(p)
 	return r.appendAttrs(b)
@@ -70,10 +70,10 @@ type policyExpireReport struct{ *PolicyExpireEvent }
 func (e policyExpireReport) String() string { return e.Policy.String() }
 
 func (e policyExpireReport) appendTo(b []byte) ([]byte, error) {
-	b, p := grow(b, sizePolExpire)
+	b, p := grow(b, SizePolExpire)
 	r := policyReport{&e.Policy, true}
 	r.put(p)
-	appendHard(p, sizePolicyInfo, e.Hard)
+	appendHard(p, SizePolicyInfo, e.Hard)
 	return r.appendAttrs(b)
 }
 
@@ -82,7 +82,7 @@ func (e policyExpireReport) appendTo(b []byte) ([]byte, error) {
 type acquireReport struct{ *Acquire }
 
 func (r acquireReport) appendTo(b []byte) ([]byte, error) {
-	b, p := grow(b, sizeAcquire)
+	b, p := grow(b, SizeAcquire)
 	putAddr(p[acqDst:], r.SA.Dst)
 	be.PutUint32(p[acqSPI:], uint32(r.SA.SPI))
 	p[acqProto] = uint8(r.SA.Proto)
@@ -107,11 +107,11 @@ func (r acquireReport) appendTo(b []byte) ([]byte, error) {
 type migrateReport struct{ *Migrate }
 
 func (m migrateReport) appendTo(b []byte) ([]byte, error) {
-	b, p := grow(b, sizePolicyID)
+	b, p := grow(b, SizePolicyID)
 	putReportedSelector(p, &m.Policy.Selector)
 	p[polIDDir] = uint8(m.Policy.Dir)
 	if k := m.KMAddress; k != nil {
-		b, p = attr(b, AttrKMAddress, sizeKMAddress)
+		b, p = attr(b, AttrKMAddress, SizeKMAddress)
 		putAddr(p, k.Local)
 		putAddr(p[16:], k.Remote)
 		host.PutUint16(p[36:], uint16(familyOf(k.Family, k.Local, k.Remote)))
@@ -119,7 +119,7 @@ func (m migrateReport) appendTo(b []byte) ([]byte, error) {
 	b = appendEncap(b, m.Encap)
 	b = appendPolicyType(b, m.Policy.Type)
 	for i := range m.Entries {
-		b, p = attr(b, AttrMigrate, sizeMigrate)
+		b, p = attr(b, AttrMigrate, SizeMigrate)
 		putMigrateEntry(p, &m.Entries[i])
 	}
 	return b, nil

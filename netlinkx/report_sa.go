@@ -17,7 +17,7 @@ func putReported(p []byte, sa *SA) {
 type saReport struct{ *SA }
 
 func (r saReport) appendTo(b []byte) ([]byte, error) {
-	b, p := grow(b, sizeSAInfo)
+	b, p := grow(b, SizeSAInfo)
 	putReported(p, r.SA)
 	return r.appendAttrs(b)
 }
@@ -27,7 +27,7 @@ func (r saReport) appendAttrs(b []byte) (_ []byte, err error) {
 	b = attrU32NZ(b, AttrSAExtraFlags, uint32(sa.ExtraFlags))
 	if sa.CareOf.IsValid() {
 		var p []byte
-		b, p = attr(b, AttrCoAddr, sizeAddr)
+		b, p = attr(b, AttrCoAddr, SizeAddr)
 		putAddr(p, sa.CareOf)
 	}
 	if sa.LastUsed != 0 {
@@ -104,10 +104,10 @@ func appendReplayReport(b []byte, legacy *ReplayState, esn *ReplayESN, window ui
 type deletedSA struct{ *SA }
 
 func (d deletedSA) appendTo(b []byte) ([]byte, error) {
-	b, p := grow(b, sizeSAID)
+	b, p := grow(b, SizeSAID)
 	id := d.ID()
 	putSAID(p, &id)
-	b, p = attr(b, AttrSA, sizeSAInfo)
+	b, p = attr(b, AttrSA, SizeSAInfo)
 	putReported(p, d.SA)
 	return saReport{d.SA}.appendAttrs(b)
 }
@@ -131,14 +131,14 @@ func (e expireReport) appendTo(b []byte) ([]byte, error) {
 type aeReport struct{ *AE }
 
 func (r aeReport) appendTo(b []byte) ([]byte, error) {
-	b, p := grow(b, sizeAE)
+	b, p := grow(b, SizeAE)
 	putAEID(p, &r.ID)
 	b, err := appendReplayReport(b, r.Replay, r.ReplayESN, r.ReplayWindow)
 	if err != nil {
 		return b, fmt.Errorf("%s: %w", r.AE, err)
 	}
 	if r.Usage != nil {
-		b, p = attr(b, AttrLtimeVal, sizeUsage)
+		b, p = attr(b, AttrLtimeVal, SizeUsage)
 		putUsage(p, r.Usage)
 	}
 	b = attrOpt32(b, AttrReplayThresh, r.ReplayThresh)

@@ -90,7 +90,7 @@ func TestReportedObjects(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := decodeSA(MsgNewSA, b[sizeHeader:], sizeSAInfo)
+	got, err := decodeSA(MsgNewSA, b[sizeHeader:], SizeSAInfo)
 	if d := cmp.Diff(&sa, got, sameValues...); err != nil || d != "" {
 		t.Errorf("sa: %v\n%s", err, d)
 	}
@@ -99,7 +99,7 @@ func TestReportedObjects(t *testing.T) {
 	if b, err = AppendPolicy(nil, h, &pol); err != nil {
 		t.Fatal(err)
 	}
-	p, err := decodePolicy(MsgNewPolicy, b[sizeHeader:], sizePolicyInfo)
+	p, err := decodePolicy(MsgNewPolicy, b[sizeHeader:], SizePolicyInfo)
 	if d := cmp.Diff(&pol, p, sameValues...); err != nil || d != "" {
 		t.Errorf("policy: %v\n%s", err, d)
 	}
@@ -128,7 +128,7 @@ func TestReportKeepsFamilies(t *testing.T) {
 	if f := host.Uint16(b[sizeHeader+selFamily:]); f != 0 {
 		t.Errorf("selector of family %d", f)
 	}
-	got, err := decodeSA(MsgNewSA, b[sizeHeader:], sizeSAInfo)
+	got, err := decodeSA(MsgNewSA, b[sizeHeader:], SizeSAInfo)
 	sa.Replay = &ReplayState{} // always reported
 	if d := cmp.Diff(&sa, got, sameValues...); err != nil || d != "" {
 		t.Errorf("%v\n%s", err, d)
@@ -158,7 +158,7 @@ func TestReportReplay(t *testing.T) {
 			}
 			continue
 		}
-		got, err := decodeSA(MsgNewSA, b[sizeHeader:], sizeSAInfo)
+		got, err := decodeSA(MsgNewSA, b[sizeHeader:], SizeSAInfo)
 		if err != nil || !reflect.DeepEqual(got.ReplayESN, c.want) {
 			t.Errorf("%s: %+v, %v", c.name, got.ReplayESN, err)
 		}

@@ -61,19 +61,19 @@ func trimSPD(t nl.AttrType, data []byte) ([]byte, string) {
 func trimXFRM(t nl.AttrType, data []byte) (_ []byte, malformed string) {
 	switch t {
 	case nl.AttrAlgAEAD:
-		return trimAlgo(data, sizeAlgoTrunc, "Invalid AEAD attribute length")
+		return trimAlgo(data, nl.SizeAlgoTrunc, "Invalid AEAD attribute length")
 	case nl.AttrAlgAuthTrunc:
-		return trimAlgo(data, sizeAlgoTrunc, "Invalid AUTH_TRUNC attribute length")
+		return trimAlgo(data, nl.SizeAlgoTrunc, "Invalid AUTH_TRUNC attribute length")
 	case nl.AttrAlgAuth, nl.AttrAlgCrypt, nl.AttrAlgComp:
-		return trimAlgo(data, sizeAlgo, "Invalid AUTH/CRYPT/COMP attribute length")
+		return trimAlgo(data, nl.SizeAlgo, "Invalid AUTH/CRYPT/COMP attribute length")
 	case nl.AttrSecCtx:
 		return trimSecCtx(data)
 	case nl.AttrReplayESNVal:
 		return trimReplayESN(data)
 	case nl.AttrTmpl:
-		return data[:len(data)/sizeTmpl*sizeTmpl], ""
+		return data[:len(data)/nl.SizeTmpl*nl.SizeTmpl], ""
 	case nl.AttrMigrate:
-		return data[:len(data)/sizeMigrate*sizeMigrate], ""
+		return data[:len(data)/nl.SizeMigrate*nl.SizeMigrate], ""
 	}
 	if n := sizeOf(t); n >= 0 && n < len(data) {
 		return data[:n], ""
@@ -85,25 +85,25 @@ func trimXFRM(t nl.AttrType, data []byte) (_ []byte, malformed string) {
 func sizeOf(t nl.AttrType) int {
 	switch t {
 	case nl.AttrSA:
-		return sizeSAInfo
+		return nl.SizeSAInfo
 	case nl.AttrPolicy:
-		return sizePolicyInfo
+		return nl.SizePolicyInfo
 	case nl.AttrEncap:
-		return sizeEncap
+		return nl.SizeEncap
 	case nl.AttrLtimeVal:
-		return sizeUsage
+		return nl.SizeUsage
 	case nl.AttrReplayVal:
-		return sizeReplay
+		return nl.SizeReplay
 	case nl.AttrSrcAddr, nl.AttrCoAddr:
-		return sizeAddr
+		return nl.SizeAddr
 	case nl.AttrPolicyType:
-		return sizePolicyType
+		return nl.SizePolicyType
 	case nl.AttrKMAddress:
-		return sizeKMAddress
+		return nl.SizeKMAddress
 	case nl.AttrMark, nl.AttrOffloadDev, nl.AttrLastUsed:
 		return 8
 	case nl.AttrAddressFilter:
-		return sizeAddrFilter
+		return nl.SizeAddrFilter
 	case nl.AttrProto:
 		return 1
 	case nl.AttrReplayThresh, nl.AttrETimerThresh, nl.AttrTFCPad, nl.AttrSAExtraFlags,
@@ -133,9 +133,9 @@ func trimAlgo(data []byte, fixed int, text string) ([]byte, string) {
 
 func trimSecCtx(data []byte) ([]byte, string) {
 	n, ctx := int(host.Uint16(data)), int(host.Uint16(data[6:]))
-	if n > len(data) || n != sizeSecCtx+ctx {
-		out := append([]byte(nil), data[:sizeSecCtx]...)
-		host.PutUint16(out, sizeSecCtx)
+	if n > len(data) || n != nl.SizeSecCtx+ctx {
+		out := append([]byte(nil), data[:nl.SizeSecCtx]...)
+		host.PutUint16(out, nl.SizeSecCtx)
 		host.PutUint16(out[6:], 0)
 		return out, "Invalid security context length"
 	}
@@ -148,12 +148,12 @@ const maxESNWords = 128
 
 func trimReplayESN(data []byte) ([]byte, string) {
 	words := uint64(host.Uint32(data))
-	n := sizeReplayESN + 4*words
+	n := nl.SizeReplayESN + 4*words
 	switch {
 	case n <= uint64(len(data)):
 		return data[:n], ""
-	case len(data) != sizeReplayESN && words <= maxESNWords:
-		return data[:sizeReplayESN], "ESN attribute is too short to fit the full bitmap length"
+	case len(data) != nl.SizeReplayESN && words <= maxESNWords:
+		return data[:nl.SizeReplayESN], "ESN attribute is too short to fit the full bitmap length"
 	}
-	return data[:sizeReplayESN], ""
+	return data[:nl.SizeReplayESN], ""
 }

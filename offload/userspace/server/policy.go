@@ -2,38 +2,6 @@ package server
 
 import nl "github.com/xfrmctl/xfrmctl/netlinkx"
 
-// Sizes of structures of linux/xfrm.h.
-const (
-	sizeAddr         = 16
-	sizeSelector     = 56
-	sizeSAInfo       = 224
-	sizeSAID         = 24
-	sizeSPIInfo      = 232
-	sizePolicyInfo   = 168
-	sizePolicyID     = 64
-	sizeTmpl         = 64
-	sizeAlgo         = 68
-	sizeAlgoTrunc    = 72
-	sizeEncap        = 24
-	sizeSecCtx       = 8
-	sizeUsage        = 32
-	sizeReplay       = 12
-	sizeReplayESN    = 24
-	sizeOffload      = 8
-	sizeAddrFilter   = 36
-	sizePolicyType   = 6
-	sizeAE           = 48
-	sizeAcquire      = 280
-	sizeExpire       = 232
-	sizePolExpire    = 176
-	sizeReport       = 60
-	sizeMapping      = 64
-	sizeMigrate      = 76
-	sizeKMAddress    = 40
-	sizeMigrateState = 132
-	sizeDefaults     = 3
-)
-
 // xfrmPolicy is xfrma_policy of net/xfrm/xfrm_user.c.
 func xfrmPolicy() *policy {
 	f := make([]form, nl.AttrIPTFSPktSize+1)
@@ -47,22 +15,22 @@ func xfrmPolicy() *policy {
 			f[t] = form{kind: number, length: n}
 		}
 	}
-	least(sizeSAInfo, nl.AttrSA)
-	least(sizePolicyInfo, nl.AttrPolicy)
-	least(sizeAlgoTrunc, nl.AttrAlgAuthTrunc, nl.AttrAlgAEAD)
-	least(sizeAlgo, nl.AttrAlgAuth, nl.AttrAlgCrypt, nl.AttrAlgComp)
-	least(sizeEncap, nl.AttrEncap)
-	least(sizeTmpl, nl.AttrTmpl)
-	least(sizeSecCtx, nl.AttrSecCtx)
-	least(sizeUsage, nl.AttrLtimeVal)
-	least(sizeReplay, nl.AttrReplayVal)
-	least(sizeAddr, nl.AttrSrcAddr, nl.AttrCoAddr)
-	least(sizePolicyType, nl.AttrPolicyType)
-	least(sizeMigrate, nl.AttrMigrate)
-	least(sizeKMAddress, nl.AttrKMAddress)
+	least(nl.SizeSAInfo, nl.AttrSA)
+	least(nl.SizePolicyInfo, nl.AttrPolicy)
+	least(nl.SizeAlgoTrunc, nl.AttrAlgAuthTrunc, nl.AttrAlgAEAD)
+	least(nl.SizeAlgo, nl.AttrAlgAuth, nl.AttrAlgCrypt, nl.AttrAlgComp)
+	least(nl.SizeEncap, nl.AttrEncap)
+	least(nl.SizeTmpl, nl.AttrTmpl)
+	least(nl.SizeSecCtx, nl.AttrSecCtx)
+	least(nl.SizeUsage, nl.AttrLtimeVal)
+	least(nl.SizeReplay, nl.AttrReplayVal)
+	least(nl.SizeAddr, nl.AttrSrcAddr, nl.AttrCoAddr)
+	least(nl.SizePolicyType, nl.AttrPolicyType)
+	least(nl.SizeMigrate, nl.AttrMigrate)
+	least(nl.SizeKMAddress, nl.AttrKMAddress)
 	least(8, nl.AttrMark, nl.AttrOffloadDev)
-	least(sizeReplayESN, nl.AttrReplayESNVal)
-	least(sizeAddrFilter, nl.AttrAddressFilter)
+	least(nl.SizeReplayESN, nl.AttrReplayESNVal)
+	least(nl.SizeAddrFilter, nl.AttrAddressFilter)
 	numbers(1, nl.AttrProto)
 	numbers(8, nl.AttrLastUsed)
 	numbers(4, nl.AttrReplayThresh, nl.AttrETimerThresh, nl.AttrTFCPad, nl.AttrSAExtraFlags, nl.AttrSetMark,
@@ -92,21 +60,21 @@ func spdPolicy() *policy {
 func minSize(t nl.MsgType) (n int, ok bool) {
 	switch t {
 	case nl.MsgNewSA, nl.MsgUpdSA:
-		return sizeSAInfo, true
+		return nl.SizeSAInfo, true
 	case nl.MsgDelSA, nl.MsgGetSA:
-		return sizeSAID, true
+		return nl.SizeSAID, true
 	case nl.MsgNewPolicy, nl.MsgUpdPolicy:
-		return sizePolicyInfo, true
+		return nl.SizePolicyInfo, true
 	case nl.MsgDelPolicy, nl.MsgGetPolicy, nl.MsgMigrate:
-		return sizePolicyID, true
+		return nl.SizePolicyID, true
 	case nl.MsgAllocSPI:
-		return sizeSPIInfo, true
+		return nl.SizeSPIInfo, true
 	case nl.MsgAcquire:
-		return sizeAcquire, true
+		return nl.SizeAcquire, true
 	case nl.MsgExpire:
-		return sizeExpire, true
+		return nl.SizeExpire, true
 	case nl.MsgPolExpire:
-		return sizePolExpire, true
+		return nl.SizePolExpire, true
 	case nl.MsgFlushSA:
 		return 1, true
 	case nl.MsgFlushPolicy, nl.MsgNewSADInfo:
@@ -118,17 +86,17 @@ func minSize(t nl.MsgType) (n int, ok bool) {
 func otherMinSize(t nl.MsgType) (n int, ok bool) {
 	switch t {
 	case nl.MsgNewAE, nl.MsgGetAE:
-		return sizeAE, true
+		return nl.SizeAE, true
 	case nl.MsgReport:
-		return sizeReport, true
+		return nl.SizeReport, true
 	case nl.MsgGetSADInfo, nl.MsgNewSPDInfo, nl.MsgGetSPDInfo:
 		return 4, true
 	case nl.MsgMapping:
-		return sizeMapping, true
+		return nl.SizeMapping, true
 	case nl.MsgSetDefault, nl.MsgGetDefault:
-		return sizeDefaults, true
+		return nl.SizeDefaults, true
 	case nl.MsgMigrateState:
-		return sizeMigrateState, true
+		return nl.SizeMigrateState, true
 	}
 	return 0, false
 }

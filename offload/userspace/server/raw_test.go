@@ -59,7 +59,7 @@ func saFixed(change func(b []byte)) []byte {
 	if err != nil {
 		panic(err)
 	}
-	b = append([]byte(nil), b[sizeHeader:sizeHeader+sizeSAInfo]...)
+	b = append([]byte(nil), b[sizeHeader:sizeHeader+nl.SizeSAInfo]...)
 	if change != nil {
 		change(b)
 	}
@@ -67,7 +67,7 @@ func saFixed(change func(b []byte)) []byte {
 }
 
 func aead(keyBits uint32, keyLen int) attrOf {
-	b := make([]byte, sizeAlgoTrunc+keyLen)
+	b := make([]byte, nl.SizeAlgoTrunc+keyLen)
 	copy(b, "rfc4106(gcm(aes))")
 	host.PutUint32(b[64:], keyBits)
 	host.PutUint32(b[68:], 128)
@@ -85,38 +85,38 @@ type rawVerdict struct {
 
 // rawVerdicts are messages that no command makes.
 func rawVerdicts() []rawVerdict {
-	sel := make([]byte, sizeSelector)
+	sel := make([]byte, nl.SizeSelector)
 	host.PutUint16(sel[selFamily:], 2)
 	long := append(append([]byte(nil), sel...), make([]byte, 8)...)
 	long[selDstLen] = 33
 	pol := func(change func(b []byte)) []byte {
-		b := append(append([]byte(nil), sel...), make([]byte, sizePolicyInfo-sizeSelector)...)
+		b := append(append([]byte(nil), sel...), make([]byte, nl.SizePolicyInfo-nl.SizeSelector)...)
 		change(b)
 		return b
 	}
 	good := aead(160, 20)
 	return []rawVerdict{
 		{"unknown message", rawMessage(0x40, 0, nil), syscall.EINVAL, "", 0},
-		{"report", rawMessage(nl.MsgReport, 0, make([]byte, sizeReport)), syscall.EINVAL, "", 0},
+		{"report", rawMessage(nl.MsgReport, 0, make([]byte, nl.SizeReport)), syscall.EINVAL, "", 0},
 		{"short header", rawMessage(nl.MsgNewSA, 0, make([]byte, 223)), syscall.EINVAL, textHeader, 0},
 		{"SA_DIR 3", rawMessage(nl.MsgNewSA, 0, saFixed(nil), good, attrOf{uint16(nl.AttrSADir), []byte{3}}), syscall.ERANGE, textRange, 240 + 96},
 		{"SA_DIR of 4 bytes", rawMessage(nl.MsgNewSA, 0, saFixed(nil), attrOf{uint16(nl.AttrSADir), u32(1)}), syscall.EINVAL, textLength, 240},
-		{"SA_DIR of a delete", rawMessage(nl.MsgDelSA, 0, make([]byte, sizeSAID), attrOf{uint16(nl.AttrSADir), []byte{1}}), syscall.EINVAL, "Invalid attribute SA_DIR", 0},
-		{"SA_PCPU of a get", rawMessage(nl.MsgGetAE, 0, make([]byte, sizeAE), attrOf{uint16(nl.AttrSAPCPU), u32(1)}), syscall.EINVAL, "Invalid attribute SA_PCPU", 0},
-		{"short mark", rawMessage(nl.MsgDelSA, 0, make([]byte, sizeSAID), attrOf{uint16(nl.AttrMark), u32(1)}), syscall.ERANGE, textPolicy, 40},
+		{"SA_DIR of a delete", rawMessage(nl.MsgDelSA, 0, make([]byte, nl.SizeSAID), attrOf{uint16(nl.AttrSADir), []byte{1}}), syscall.EINVAL, "Invalid attribute SA_DIR", 0},
+		{"SA_PCPU of a get", rawMessage(nl.MsgGetAE, 0, make([]byte, nl.SizeAE), attrOf{uint16(nl.AttrSAPCPU), u32(1)}), syscall.EINVAL, "Invalid attribute SA_PCPU", 0},
+		{"short mark", rawMessage(nl.MsgDelSA, 0, make([]byte, nl.SizeSAID), attrOf{uint16(nl.AttrMark), u32(1)}), syscall.ERANGE, textPolicy, 40},
 		{"nested number", rawMessage(nl.MsgNewSA, 0, saFixed(nil), attrOf{uint16(nl.AttrNATKeepaliveInterval) | nlaNested, u32(1)}), syscall.EINVAL, textNested, 240},
 		{"short key", rawMessage(nl.MsgNewSA, 0, saFixed(nil), aead(160, 19)), syscall.EINVAL, "Invalid AEAD attribute length", 0},
 		{"family before the rest", rawMessage(nl.MsgNewSA, 0, saFixed(func(b []byte) { host.PutUint16(b[saFamily:], 3) }), aead(160, 19)), syscall.EINVAL, textFamily, 0},
-		{"long prefix", rawMessage(nl.MsgNewSA, 0, saFixed(func(b []byte) { copy(b, long[:sizeSelector]) }), good), syscall.EINVAL, textPrefix4, 0},
+		{"long prefix", rawMessage(nl.MsgNewSA, 0, saFixed(func(b []byte) { copy(b, long[:nl.SizeSelector]) }), good), syscall.EINVAL, textPrefix4, 0},
 		{"share before the selector", rawMessage(nl.MsgNewPolicy, 0, pol(func(b []byte) { b[selDstLen], b[polShare] = 33, 4 })), syscall.EINVAL, textPolicyShare, 0},
 		{"action before the selector", rawMessage(nl.MsgNewPolicy, 0, pol(func(b []byte) { b[selDstLen], b[polAction] = 33, 2 })), syscall.EINVAL, textPolicyAction, 0},
 		{"long prefix of a policy", rawMessage(nl.MsgNewPolicy, 0, pol(func(b []byte) { b[selDstLen] = 33 })), syscall.EINVAL, textPrefix4, 0},
 		{"delete by a long prefix", rawMessage(nl.MsgDelPolicy, 0, long), syscall.ENOENT, "", 0},
 		{"threshold", rawMessage(nl.MsgNewSPDInfo, 0, u32(0), attrOf{3, []byte{33, 0}}), syscall.EINVAL, "Invalid hash threshold (must be <= 32 for IPv4)", 0},
 		{"short threshold", rawMessage(nl.MsgNewSPDInfo, 0, u32(0), attrOf{3, []byte{1}}), syscall.ERANGE, textPolicy, 20},
-		{"attribute of a migration", rawMessage(nl.MsgMigrateState, 0, make([]byte, sizeMigrateState), attrOf{uint16(nl.AttrIfID), u32(1)}), syscall.EINVAL, "Unsupported attribute in XFRM_MSG_MIGRATE_STATE", 148},
-		{"aevent without replace", rawMessage(nl.MsgNewAE, 0, make([]byte, sizeAE), attrOf{uint16(nl.AttrReplayThresh), u32(1)}), syscall.EINVAL, "NLM_F_REPLACE flag is required", 0},
-		{"aevent of nothing", rawMessage(nl.MsgNewAE, flagReplace, make([]byte, sizeAE)), syscall.EINVAL, "Missing required attribute for AE", 0},
+		{"attribute of a migration", rawMessage(nl.MsgMigrateState, 0, make([]byte, nl.SizeMigrateState), attrOf{uint16(nl.AttrIfID), u32(1)}), syscall.EINVAL, "Unsupported attribute in XFRM_MSG_MIGRATE_STATE", 148},
+		{"aevent without replace", rawMessage(nl.MsgNewAE, 0, make([]byte, nl.SizeAE), attrOf{uint16(nl.AttrReplayThresh), u32(1)}), syscall.EINVAL, "NLM_F_REPLACE flag is required", 0},
+		{"aevent of nothing", rawMessage(nl.MsgNewAE, flagReplace, make([]byte, nl.SizeAE)), syscall.EINVAL, "Missing required attribute for AE", 0},
 		{"migration of nothing", rawMessage(nl.MsgMigrate, 0, append(sel, make([]byte, 8)...)), syscall.EINVAL, "Missing required MIGRATE attribute", 0},
 	}
 }
@@ -188,7 +188,7 @@ func TestDatagrams(t *testing.T) {
 // TestDumpFilter: filters stand where the kernel reads them.
 func TestDumpFilter(t *testing.T) {
 	s, c := engine(t), &rawClient{}
-	filter := make([]byte, sizeAddrFilter)
+	filter := make([]byte, nl.SizeAddrFilter)
 	filter[filterDstLen] = 129
 	msg := rawMessage(nl.MsgGetSA, flagDump, nil, attrOf{uint16(nl.AttrAddressFilter), filter})
 	if err := datagram(&client{to: c}, msg, s.xfrm); err != nil || len(c.answers) != 1 {
