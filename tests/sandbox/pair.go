@@ -1,6 +1,10 @@
 package sandbox
 
-import "testing"
+import (
+	"strings"
+	"testing"
+	"time"
+)
 
 // A Pair is two namespaces joined by a veth pair whose ends are called Wire,
 // with an outer MTU of 1500.
@@ -30,4 +34,20 @@ func NewPair(t testing.TB) *Pair {
 		side.ns.MustRun(t, IP(), "link", "set", Wire, "up")
 	}
 	return p
+}
+
+// Settle waits until both ends of the wire have their link-local addresses,
+// which the kernel makes when it notices the carrier: whoever compares what is
+// there before and after wants them before.
+func (p *Pair) Settle(t testing.TB) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for _, ns := range []*NS{p.A, p.B} {
+		for !strings.Contains(ns.MustRun(t, IP(), "-6", "addr", "show", "dev", Wire, "scope", "link"), "fe80::") {
+			if time.Now().After(deadline) {
+				t.Fatalf("%s has no link-local address after 20 s", Wire)
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
 }

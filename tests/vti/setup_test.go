@@ -61,6 +61,7 @@ func build(t *testing.T, k kind) (a, b *end) {
 		"route add default via "+sandbox.B4+"\nroute add default via "+sandbox.B6+"\n"+
 		"route add 10.77.0.0/16 dev vti0 table 100 metric 5\nroute add 10.78.0.0/16 nexthop dev vti0 nexthop via "+sandbox.B4+"\n")
 	b.batch(t, k.script(k.b, k.a, "0x200", "0x100", "2", "1"))
+	p.Settle(t)
 	return a, b
 }
 
