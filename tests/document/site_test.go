@@ -4,7 +4,6 @@ package document
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"net/netip"
 	"os"
@@ -16,7 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/provision/document"
 	"github.com/xfrmctl/xfrmctl/tests/engine"
 	"github.com/xfrmctl/xfrmctl/tests/sandbox"
@@ -86,7 +84,7 @@ func build(t *testing.T, text string, userspace bool) *site {
 		if userspace {
 			m.engine = engine.Start(t, m.ns)
 		} else {
-			needKernel(t, m)
+			m.ns.NeedXFRM(t, "the example was not run")
 		}
 	}
 	return s
@@ -153,30 +151,6 @@ func (s *site) onWire(node, other, dev string) {
 		if v, ok := x.Endpoints[other]; ok && x.Underlays[other].V == dev {
 			add(v.V)
 		}
-	}
-}
-
-// needKernel skips where the kernel has no ESP or no XFRM interfaces.
-func needKernel(t *testing.T, m *machine) {
-	t.Helper()
-	if _, err := m.ns.Run(sandbox.IP(), "link", "add", "probe0", "type", "xfrm", "if_id", "77"); err != nil {
-		t.Skip("needs links of kind xfrm (CONFIG_XFRM_INTERFACE, module xfrm_interface); the example was not run")
-	}
-	m.ns.MustRun(t, sandbox.IP(), "link", "del", "probe0")
-	c, err := netlinkx.Dial(&netlinkx.Config{NetNS: netlinkx.NetNSFD(m.ns.FD())})
-	if err != nil {
-		t.Skipf("needs XFRM: %v", err)
-	}
-	defer c.Close()
-	sa := netlinkx.NewSA()
-	sa.Src, sa.Dst, sa.Proto, sa.SPI = netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2"), netlinkx.ProtoESP, 0x999
-	sa.Dir, sa.Flags = netlinkx.DirOut, netlinkx.FlagESN
-	sa.AEAD = &netlinkx.AEAD{Name: "rfc4106(gcm(aes))", Key: netlinkx.NewKey(make([]byte, 20)), ICVBits: 128}
-	if err := c.AddSA(context.Background(), sa); err != nil {
-		t.Skipf("needs ESP with AES-GCM and the direction of SAs (Linux 6.10): %v", err)
-	}
-	if err := c.DeleteSA(context.Background(), sa.ID()); err != nil {
-		t.Fatal(err)
 	}
 }
 

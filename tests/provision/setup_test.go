@@ -4,7 +4,6 @@ package provision
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/tests/engine"
 	"github.com/xfrmctl/xfrmctl/tests/sandbox"
 )
@@ -70,32 +68,9 @@ func ends(t *testing.T, userspace bool) (east, west *end) {
 	}
 	east, west = make("east", p.A), make("west", p.B)
 	if !userspace {
-		needKernel(t, east)
+		p.A.NeedXFRM(t, "nothing of this test ran")
 	}
 	return east, west
-}
-
-// needKernel skips where the kernel has no ESP or no XFRM interfaces.
-func needKernel(t *testing.T, e *end) {
-	t.Helper()
-	if _, err := e.ns.Run(sandbox.IP(), "link", "add", "probe0", "type", "xfrm", "if_id", "77"); err != nil {
-		t.Skip("needs links of kind xfrm (CONFIG_XFRM_INTERFACE, module xfrm_interface); nothing of this test ran")
-	}
-	e.ns.MustRun(t, sandbox.IP(), "link", "del", "probe0")
-	c, err := netlinkx.Dial(&netlinkx.Config{NetNS: netlinkx.NetNSFD(e.ns.FD())})
-	if err != nil {
-		t.Skipf("needs XFRM: %v", err)
-	}
-	defer c.Close()
-	sa := netlinkx.NewSA()
-	sa.Src, sa.Dst, sa.Proto, sa.SPI = addr(sandbox.A4), addr(sandbox.B4), netlinkx.ProtoESP, 0x999
-	sa.AEAD = &netlinkx.AEAD{Name: "rfc4106(gcm(aes))", Key: netlinkx.NewKey(make([]byte, 20)), ICVBits: 128}
-	if err := c.AddSA(context.Background(), sa); err != nil {
-		t.Skipf("needs ESP with AES-GCM: %v", err)
-	}
-	if err := c.DeleteSA(context.Background(), sa.ID()); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // write puts a document where the command finds it.

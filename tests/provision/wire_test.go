@@ -21,48 +21,23 @@ type wire struct {
 // watch counts until the test ends.
 func watch(t *testing.T, ns *sandbox.NS) *wire {
 	t.Helper()
-	var fd int
-	err := ns.Do(func() (err error) {
+	w := &wire{}
+	ns.Packets(t, func() (int, error) {
 		const ipv4 = 0x0008 // ETH_P_IP in network order
-		if fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, ipv4); err != nil {
-			return err
-		}
-		return unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 100_000})
-	})
-	if err != nil {
-		t.Skipf("needs packet sockets (CONFIG_PACKET): %v; whether anything is sent in clear was not seen", err)
-	}
-	w, stop, done := &wire{}, make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		w.count(fd, stop)
-	}()
-	t.Cleanup(func() {
-		close(stop)
-		<-done
-		unix.Close(fd)
-	})
+		return unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, ipv4)
+	}, w.count)
 	return w
 }
 
-func (w *wire) count(fd int, stop chan struct{}) {
-	frame := make([]byte, 2048)
-	for {
-		select {
-		case <-stop:
-			return
-		default:
-		}
-		n, err := unix.Read(fd, frame)
-		if err != nil || n < 34 {
-			continue
-		}
-		switch ip := frame[14:n]; {
-		case ip[9] == 50:
-			w.esp.Add(1)
-		case [4]byte(ip[16:20]) == [4]byte{10, 2, 0, 1}:
-			w.clear.Add(1)
-		}
+func (w *wire) count(frame []byte, _ unix.Sockaddr) {
+	if len(frame) < 34 {
+		return
+	}
+	switch ip := frame[14:]; {
+	case ip[9] == unix.IPPROTO_ESP:
+		w.esp.Add(1)
+	case [4]byte(ip[16:20]) == [4]byte{10, 2, 0, 1}:
+		w.clear.Add(1)
 	}
 }
 

@@ -5,10 +5,8 @@ package rotation
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,7 +14,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/tests/engine"
 	"github.com/xfrmctl/xfrmctl/tests/sandbox"
 )
@@ -104,32 +101,9 @@ func both(t *testing.T, userspace bool) (ends [2]*end) {
 		}
 	}
 	if !userspace {
-		needKernel(t, ends[0])
+		p.A.NeedXFRM(t, "no keys were replaced on the kernel")
 	}
 	return ends
-}
-
-// needKernel skips where the kernel lacks what the document asks for.
-func needKernel(t *testing.T, e *end) {
-	t.Helper()
-	if _, err := e.ns.Run(sandbox.IP(), "link", "add", "probe0", "type", "xfrm", "if_id", "77"); err != nil {
-		t.Skip("needs links of kind xfrm (CONFIG_XFRM_INTERFACE, module xfrm_interface); no keys were replaced on the kernel")
-	}
-	e.ns.MustRun(t, sandbox.IP(), "link", "del", "probe0")
-	c, err := netlinkx.Dial(&netlinkx.Config{NetNS: netlinkx.NetNSFD(e.ns.FD())})
-	if err != nil {
-		t.Skipf("needs XFRM: %v", err)
-	}
-	defer c.Close()
-	sa := netlinkx.NewSA()
-	sa.Src, sa.Dst, sa.Proto, sa.SPI = netip.MustParseAddr(sandbox.A4), netip.MustParseAddr(sandbox.B4), netlinkx.ProtoESP, 0x999
-	sa.AEAD = &netlinkx.AEAD{Name: "rfc4106(gcm(aes))", Key: netlinkx.NewKey(make([]byte, 20)), ICVBits: 128}
-	if err := c.AddSA(context.Background(), sa); err != nil {
-		t.Skipf("needs ESP with AES-GCM: %v; no keys were replaced on the kernel", err)
-	}
-	if err := c.DeleteSA(context.Background(), sa.ID()); err != nil {
-		t.Fatal(err)
-	}
 }
 
 func (e *end) file() string { return filepath.Join(e.dir, "office.yaml") }

@@ -20,6 +20,7 @@ import (
 // a packet that was decrypted while no interface claims it shows up there, and
 // is dropped.
 type wire struct {
+	inner      map[netip.Addr]bool // addresses of the tunnel; not changed while it counts
 	clear, esp atomic.Int64
 	first      atomic.Pointer[string] // packet in clear
 }
@@ -27,34 +28,22 @@ type wire struct {
 // watch counts until the test ends.
 func watch(t *testing.T, ns *sandbox.NS) *wire {
 	t.Helper()
-	var fd int
-	err := ns.Do(func() (err error) {
+	w := &wire{inner: map[netip.Addr]bool{}}
+	for _, a := range []string{innerA, innerB, innerA6, innerB6} {
+		w.inner[netip.MustParseAddr(a)] = true
+	}
+	ns.Packets(t, func() (int, error) {
 		const all = 0x0300 // ETH_P_ALL in network order
-		if fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, all); err != nil {
-			return err
+		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, all)
+		if err != nil {
+			return 0, err
 		}
 		dev, err := netInterface(sandbox.Wire)
 		if err != nil {
-			return err
+			return 0, err
 		}
-		if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: dev}); err != nil {
-			return err
-		}
-		return unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 100_000})
-	})
-	if err != nil {
-		t.Skipf("needs packet sockets (CONFIG_PACKET): %v; whether anything is sent in clear was not seen", err)
-	}
-	w, stop, done := &wire{}, make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		w.count(fd, stop)
-	}()
-	t.Cleanup(func() {
-		close(stop)
-		<-done
-		unix.Close(fd)
-	})
+		return fd, unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: dev})
+	}, w.count)
 	return w
 }
 
@@ -83,38 +72,22 @@ func netInterface(name string) (int, error) {
 	return int(req.Uint32()), err
 }
 
-func (w *wire) count(fd int, stop chan struct{}) {
-	inner := map[netip.Addr]bool{}
-	for _, a := range []string{innerA, innerB, innerA6, innerB6} {
-		inner[netip.MustParseAddr(a)] = true
+func (w *wire) count(frame []byte, from unix.Sockaddr) {
+	if ll, ok := from.(*unix.SockaddrLinklayer); !ok || ll.Pkttype != unix.PACKET_OUTGOING || len(frame) < 54 {
+		return
 	}
-	frame := make([]byte, 2048)
-	for {
-		select {
-		case <-stop:
-			return
-		default:
-		}
-		n, from, err := unix.Recvfrom(fd, frame, 0)
-		if err != nil || n < 54 {
-			continue
-		}
-		if ll, ok := from.(*unix.SockaddrLinklayer); !ok || ll.Pkttype != unix.PACKET_OUTGOING {
-			continue
-		}
-		ip := frame[14:n]
-		proto, dst := ip[6], netip.AddrFrom16([16]byte(ip[24:40]))
-		if ip[0]>>4 == 4 {
-			proto, dst = ip[9], netip.AddrFrom4([4]byte(ip[16:20]))
-		}
-		switch {
-		case proto == unix.IPPROTO_ESP:
-			w.esp.Add(1)
-		case inner[dst]:
-			if w.clear.Add(1) == 1 {
-				text := fmt.Sprintf("%x", ip)
-				w.first.Store(&text)
-			}
+	ip := frame[14:]
+	proto, dst := ip[6], netip.AddrFrom16([16]byte(ip[24:40]))
+	if ip[0]>>4 == 4 {
+		proto, dst = ip[9], netip.AddrFrom4([4]byte(ip[16:20]))
+	}
+	switch {
+	case proto == unix.IPPROTO_ESP:
+		w.esp.Add(1)
+	case w.inner[dst]:
+		if w.clear.Add(1) == 1 {
+			text := fmt.Sprintf("%x", ip)
+			w.first.Store(&text)
 		}
 	}
 }
