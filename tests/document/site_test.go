@@ -84,7 +84,7 @@ func build(t *testing.T, text string, userspace bool) *site {
 		if userspace {
 			m.engine = engine.Start(t, m.ns)
 		} else {
-			m.ns.NeedXFRM(t, "the example was not run")
+			m.ns.NeedDirection(t, "the example was not run")
 		}
 	}
 	return s
