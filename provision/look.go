@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 
 	"github.com/jsimonetti/rtnetlink/v2"
 	"github.com/mdlayher/netlink"
@@ -44,7 +45,21 @@ func Look(ctx context.Context, cfg *Config) (out *State, unseen []string, err er
 	}
 	// observe drops the keys, so that no plan can look at them
 	out.SAs, err = cfg.XFRM.ListSAs(ctx, nil)
+	leaveOthers(out)
 	return out, unseen, err
+}
+
+// leaveOthers drops what lies in namespaces in which no interface works with
+// this one's SAs: it is of no concern here. One of them may be this namespace
+// itself, which has a name too.
+func leaveOthers(s *State) {
+	inhabited := map[string]bool{"": true}
+	s.Interfaces = slices.DeleteFunc(s.Interfaces, func(i *Interface) bool {
+		ours := i.NetNS == "" || i.IfID != 0
+		inhabited[i.NetNS] = inhabited[i.NetNS] || ours
+		return !ours
+	})
+	s.Routes = slices.DeleteFunc(s.Routes, func(r *Route) bool { return !inhabited[r.NetNS] })
 }
 
 // LocalAddresses returns the addresses that a namespace has.

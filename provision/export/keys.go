@@ -90,7 +90,7 @@ func (w *writer) introduce(keys bool) {
 	if fresh > 0 {
 		from := w.o.Root
 		if path, ok := strings.CutPrefix(w.o.Root, "file:"); ok {
-			from = "a secret that both ends have: umask 077; head -c 32 /dev/urandom > " + path
+			from = "a secret that both ends have: xfrmctl keys new --root " + path
 		}
 		w.head = append(w.head, fmt.Sprintf("New keys: %d, from %s", fresh, from))
 	}

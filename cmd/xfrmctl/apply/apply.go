@@ -116,7 +116,7 @@ func (o *option) has(verb string) bool {
 func parse(verb string, args []string) (*words, error) {
 	w := &words{Node: Node{StateDir: StateDir, Boots: map[string]string{}}}
 	for i := 0; i < len(args); i++ {
-		if !strings.HasPrefix(args[i], "--") {
+		if !strings.HasPrefix(args[i], "-") || args[i] == "-" {
 			if w.File != "" {
 				return nil, wordError("%s takes one document; %q is one more word", verb, args[i])
 			}
@@ -162,6 +162,8 @@ func unknownOption(verb, word string) error {
 	e := &WordError{Msg: fmt.Sprintf("%s has no option %q", verb, word)}
 	if near := ipxfrm.Nearest(word, Complete(verb, nil)); near != "" {
 		e.Hint = fmt.Sprintf("did you mean %q?", near)
+	} else if !strings.HasPrefix(word, "--") {
+		e.Hint = fmt.Sprintf("options of the program stand in front: xfrmctl %s %s FILE", word, verb)
 	}
 	return e
 }

@@ -41,6 +41,7 @@ func TestWords(t *testing.T) {
 		{verb: "apply", args: nil, want: "apply needs a document", hint: "apply FILE --as NODE"},
 		{verb: "apply", args: []string{"f"}, want: "which node this is", hint: "apply f --as NODE"},
 		{verb: "apply", args: []string{"f", "g", "--as", "x"}, want: `"g" is one more word`},
+		{verb: "apply", args: []string{"-v", "f", "--as", "x"}, want: `apply has no option "-v"`},
 		{verb: "apply", args: []string{"f", "--as"}, want: "--as needs NODE"},
 		{verb: "apply", args: []string{"f", "--as", "x", "--prun"}, want: `no option "--prun"`, hint: `"--prune"`},
 		{verb: "verify", args: []string{"f", "--as", "x", "--inbound"}, want: `verify has no option "--inbound"`},

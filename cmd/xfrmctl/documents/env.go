@@ -52,7 +52,7 @@ type option struct {
 // parse follows the options, and returns the other words.
 func parse(verb string, options []option, args []string) (rest []string, err error) {
 	for i := 0; i < len(args); i++ {
-		if !strings.HasPrefix(args[i], "--") {
+		if !strings.HasPrefix(args[i], "-") || args[i] == "-" {
 			rest = append(rest, args[i])
 			continue
 		}

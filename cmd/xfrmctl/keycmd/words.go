@@ -137,7 +137,7 @@ func parse(args []string) (*words, error) {
 		return nil, &apply.WordError{Msg: "keys needs new, rotate or status", Hint: "xfrmctl keys help"}
 	}
 	for rest := args[1:]; len(rest) > 0; rest = rest[1:] {
-		if !strings.HasPrefix(rest[0], "--") {
+		if !strings.HasPrefix(rest[0], "-") || rest[0] == "-" {
 			if w.File != "" {
 				return nil, wordError("keys %s takes one document; %q is one more word", w.verb, rest[0])
 			}
