@@ -52,16 +52,16 @@ func (p *planner) newPolicy(id ID, want *netlinkx.Policy, used map[uint32]bool) 
 	if made.Index == 0 {
 		made.Index = chooseIndex(id, want.Dir, used)
 	}
-	at := stProtect
+	at, why := stProtect, ""
 	switch {
 	case exception(want):
-		at = stExcept
+		at, why = stExcept, "an exception from guards"
 	case open(want):
-		at = stOpen
+		at, why = stOpen, "in clear"
 	case want.Action == netlinkx.ActionBlock:
-		at = stBlocking
+		at, why = stBlocking, "blocks what is in clear"
 	}
-	p.add(at, &Step{Verb: Create, ID: id, Policy: &made})
+	p.add(at, &Step{Verb: Create, ID: id, Policy: &made, Why: why})
 }
 
 // chooseIndex returns a free policy index; its low three bits are the
