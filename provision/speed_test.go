@@ -43,7 +43,7 @@ func tunnels(n int) *State {
 // both planning takes well under a second (docs/benchmarks.md).
 func TestPlanSpeed(t *testing.T) {
 	if testing.Short() {
-		t.Skip("not in short mode: the time of planning was not looked at")
+		t.Skip("needs a run without -short: the time of planning was not looked at")
 	}
 	const n = 10_000
 	want := tunnels(n)

@@ -22,7 +22,7 @@ func shell(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
-		t.Skipf("needs %s to run its completion script", name)
+		t.Skipf("needs %s: its completion script was not run", name)
 	}
 	return path
 }

@@ -28,7 +28,7 @@ func binary(t *testing.T) string {
 	t.Helper()
 	path := os.Getenv("XFRMCTL_BIN")
 	if path == "" {
-		t.Skip("needs XFRMCTL_BIN, the xfrmctl to test")
+		t.Skip("needs XFRMCTL_BIN, the xfrmctl to test (make test sets it); nothing of this test ran")
 	}
 	if f, err := os.OpenFile("/dev/net/tun", os.O_RDWR, 0); err != nil {
 		t.Skipf("needs TUN devices: %v; nothing of the engine ran", err)

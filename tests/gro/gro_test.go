@@ -20,7 +20,7 @@ type pair struct{ left, right *sandbox.NS }
 func newPair(t testing.TB) *pair {
 	t.Helper()
 	if os.Getenv("XFRMCTL_BIN") == "" {
-		t.Skip("needs XFRMCTL_BIN, the xfrmctl to test")
+		t.Skip("needs XFRMCTL_BIN, the xfrmctl to test (make test sets it); nothing of this test ran")
 	}
 	p := &pair{sandbox.New(t), sandbox.New(t)}
 	ip := sandbox.IP()

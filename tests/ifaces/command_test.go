@@ -46,7 +46,7 @@ func (p *place) state(t *testing.T) string {
 func TestCommandAgainstIP(t *testing.T) {
 	bin := os.Getenv("XFRMCTL_BIN")
 	if bin == "" {
-		t.Skip("needs XFRMCTL_BIN, the xfrmctl to test")
+		t.Skip("needs XFRMCTL_BIN, the xfrmctl to test (make test sets it); nothing of this test ran")
 	}
 	ours, theirs := newPlace(t), newPlace(t)
 	for _, words := range []string{
@@ -106,7 +106,7 @@ func TestCommandAgainstIP(t *testing.T) {
 func TestCommandOutput(t *testing.T) {
 	bin := os.Getenv("XFRMCTL_BIN")
 	if bin == "" {
-		t.Skip("needs XFRMCTL_BIN, the xfrmctl to test")
+		t.Skip("needs XFRMCTL_BIN, the xfrmctl to test (make test sets it); nothing of this test ran")
 	}
 	p, blue := newPlace(t), uniqueName("blue")
 	named(t, blue)

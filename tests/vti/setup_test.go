@@ -52,7 +52,7 @@ const (
 func build(t *testing.T, k kind) (a, b *end) {
 	t.Helper()
 	if os.Getenv("XFRMCTL_BIN") == "" {
-		t.Skip("needs XFRMCTL_BIN, the xfrmctl to test")
+		t.Skip("needs XFRMCTL_BIN, the xfrmctl to test (make test sets it); nothing of this test ran")
 	}
 	p := sandbox.NewPair(t)
 	a, b = &end{"a", t.TempDir(), p.A}, &end{"b", t.TempDir(), p.B}

@@ -145,7 +145,7 @@ func TestProcess(t *testing.T) {
 	}
 	t.Logf("%+v", o.Result)
 	if !o.Result.Seccomp {
-		t.Skipf("no seccomp here: %v; nothing of the filter was tried", o.Result.Missing)
+		t.Skipf("needs seccomp: %v; nothing of the filter was tried", o.Result.Missing)
 	}
 	checkDid(t, o)
 	checkThreads(t, o)

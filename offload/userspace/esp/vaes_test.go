@@ -12,7 +12,7 @@ import (
 
 func skipWithoutVAES(t testing.TB) {
 	if !haveVAES() {
-		t.Skip("no AVX-512 with VAES and VPCLMULQDQ here: the assembly was not tested")
+		t.Skip("needs AVX-512 with VAES and VPCLMULQDQ: the assembly was not tested")
 	}
 }
 
