@@ -4,7 +4,8 @@
 # setup.sh [--deps] NAME...: makes kernels ready for vm.sh: installs the packages that are
 # missing, then fetches or builds. A NAME is uml, 6.1, 6.12, 7.2, unstable (Debian's newest),
 # ip (the newest iproute2) or the path of a User Mode Linux binary. --deps stops after the packages.
-# "lint" wants the tools of make lint, "native" nothing but the packages. Prints "NAME RELEASE"
+# "lint" wants the tools of make lint, "native" nothing but the packages, "unit" programs without which
+# single tests are skipped: it is no error when they cannot be had. Prints "NAME RELEASE"
 # (or "ip PATH") for each that is ready; exits 125 if any is not.
 set -uo pipefail
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
@@ -19,8 +20,19 @@ needs() {
 	esac
 }
 
+extras() {
+	needs zsh zsh
+	needs fish fish
+	needs nft nftables
+	needs systemd-analyze systemd
+	[ ${#missing[@]} -eq 0 ] && return
+	say "installing ${missing[*]}"
+	[ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && install_packages && return
+	say "without ${missing[*]}: tests that need them are skipped"
+}
+
 deps() {
-	local name uml='' qemu=''
+	local name uml='' qemu='' unit=''
 	needs gcc gcc
 	[ -e "$(gcc -print-file-name=libc.a 2>/dev/null)" ] || missing+=(libc6-dev)
 	needs ip iproute2
@@ -32,6 +44,7 @@ deps() {
 		uml*) uml=1 ;;
 		[0-9]* | unstable) qemu=1 ;;
 		lint) needs shellcheck shellcheck ;;
+		unit) unit=1 ;;
 		esac
 	done
 	if [ -n "$uml" ] && [ ! -x "$LAB_CACHE/kernels/uml-$LAB_SERIES/linux" ]; then
@@ -51,6 +64,12 @@ deps() {
 		needs zstd zstd
 		needs lz4 lz4
 	fi
+	required || return
+	[ -z "$unit" ] || { missing=(); extras; }
+	return 0
+}
+
+required() {
 	[ ${#missing[@]} -eq 0 ] && return
 	say "installing ${missing[*]}"
 	[ "$(id -u)" = 0 ] || { say "cannot install: not root. apt-get install ${missing[*]}"; return 1; }

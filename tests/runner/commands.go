@@ -46,7 +46,7 @@ func (s *session) wanted(list string) []kernel {
 // test is make test. Kernels are built while the tests of the host run.
 func (s *session) test(fuzzTime time.Duration) {
 	all := s.wanted(os.Getenv("XFRMCTL_TEST_KERNEL"))
-	s.prepare(names(all)...)
+	s.prepare(append(names(all), "unit")...)
 	s.reference()
 	l := s.startLab(all)
 	s.lint(false)
