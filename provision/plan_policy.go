@@ -48,9 +48,9 @@ func (p *planner) policies() {
 // newPolicy chooses the index: with it the kernel finds the policy at once,
 // where a look-up by selector walks its tree.
 func (p *planner) newPolicy(id ID, want *netlinkx.Policy, used map[uint32]bool) {
-	made := *want
-	if made.Index == 0 {
-		made.Index = chooseIndex(id, want.Dir, used)
+	index := want.Index
+	if index == 0 {
+		index = chooseIndex(id, want.Dir, used)
 	}
 	at, why := stProtect, ""
 	switch {
@@ -61,7 +61,7 @@ func (p *planner) newPolicy(id ID, want *netlinkx.Policy, used map[uint32]bool) 
 	case want.Action == netlinkx.ActionBlock:
 		at, why = stBlocking, "blocks what is in clear"
 	}
-	p.add(at, &Step{Verb: Create, ID: id, Policy: &made, Why: why})
+	p.add(at, &Step{Verb: Create, ID: id, Policy: want, index: index, Why: why})
 }
 
 // chooseIndex returns a free policy index; its low three bits are the

@@ -128,5 +128,7 @@ func (s *Session) request(st *Step) netlinkx.Request {
 	case st.Verb == Change:
 		return netlinkx.UpdatePolicy(st.Policy)
 	}
-	return netlinkx.AddPolicy(st.Policy)
+	made := *st.Policy
+	made.Index = st.index
+	return netlinkx.AddPolicy(&made)
 }

@@ -52,7 +52,9 @@ type Step struct {
 	// remember is what the ledger shall hold of Settings: the values that come
 	// back later.
 	remember string
-	at       stage
+	// index is that of a policy that comes.
+	index uint32
+	at    stage
 }
 
 // Address is an address of an interface.

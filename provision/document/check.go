@@ -16,11 +16,11 @@ import (
 func (d *Document) check(top *yaml.Node) {
 	const form = "owner: {name: NAME, reqid: A-B, if_id: A-B}, with ranges that nobody else uses here"
 	switch {
-	case d.Owner.at == nil:
+	case d.Owner.at == (spot{}):
 		d.r.missing(top, "the document has no owner: %s", form)
 	case !d.Owner.Name.Set || !d.Owner.ReqID.Set || !d.Owner.IfID.Set:
-		if d.Owner.at.Kind == yaml.MappingNode {
-			d.r.missing(d.Owner.at, "the owner is not complete: %s", form)
+		if d.Owner.node.Kind == yaml.MappingNode {
+			d.r.missing(d.Owner.node, "the owner is not complete: %s", form)
 		}
 	case d.Owner.ReqID.V.Len() < uint64(len(d.Tunnels)):
 		d.r.fail(d.Owner.ReqID.at, "the range has fewer reqids than there are tunnels")
@@ -44,8 +44,8 @@ type checker struct {
 
 func (c *checker) tunnel(t *Tunnel) {
 	if !t.Name.Set {
-		if t.at.Kind == yaml.MappingNode {
-			c.r.missing(t.at, "the tunnel has no name")
+		if t.node.Kind == yaml.MappingNode {
+			c.r.missing(t.node, "the tunnel has no name")
 		}
 		return
 	}
@@ -72,7 +72,7 @@ func (t *Tunnel) tunnelMode() bool { return t.Mode.V != "transport" }
 func (c *checker) between(t *Tunnel) bool {
 	a, b := t.Between[0], t.Between[1]
 	if !a.Set || !b.Set {
-		c.r.missing(t.at, "tunnel %s does not say which two nodes it is between", t.Name.V)
+		c.r.missing(t.node, "tunnel %s does not say which two nodes it is between", t.Name.V)
 		return false
 	}
 	for _, end := range t.Between {
@@ -96,14 +96,18 @@ func (c *checker) between(t *Tunnel) bool {
 	return x.Set && y.Set
 }
 
-// at returns a node as a tunnel sees it.
+// at returns a node as a tunnel sees it; borrowed.
 func (d *Document) at(t *Tunnel, node string) *Node {
-	n := *d.Nodes[node]
-	if v := t.Endpoints[node]; v.Set {
-		n.Endpoint = v
+	endpoint, underlay := t.Endpoints[node], t.Underlays[node]
+	if !endpoint.Set && !underlay.Set {
+		return d.Nodes[node]
 	}
-	if v := t.Underlays[node]; v.Set {
-		n.Underlay = v
+	n := *d.Nodes[node]
+	if endpoint.Set {
+		n.Endpoint = endpoint
+	}
+	if underlay.Set {
+		n.Underlay = underlay
 	}
 	return &n
 }
@@ -130,7 +134,7 @@ func (t *Tunnel) routed() bool { return t.Routes.V != "false" }
 
 // shared refuses what two tunnels of one node cannot both have.
 func (c *checker) shared(t *Tunnel) {
-	take := func(at *yaml.Node, scope, what string) {
+	take := func(at spot, scope, what string) {
 		key := scope + " " + what
 		if other, taken := c.places[key]; taken {
 			c.r.fail(at, "%s belongs to tunnel %s already", what, other)
@@ -188,13 +192,13 @@ func (c *checker) keysOf(t *Tunnel) {
 		}
 	}
 	switch {
-	case k.at == nil:
-		c.r.missing(t.at, "tunnel %s has no keys", t.Name.V)
-	case k.Derive.at != nil && len(k.Static) > 0:
+	case k.at == (spot{}):
+		c.r.missing(t.node, "tunnel %s has no keys", t.Name.V)
+	case k.Derive.at != (spot{}) && len(k.Static) > 0:
 		c.r.fail(k.at, "keys are derived or given, not both")
-	case k.Derive.at != nil || k.at.Kind != yaml.MappingNode:
+	case k.Derive.at != (spot{}) || k.node.Kind != yaml.MappingNode:
 	case len(k.Static) != 2:
-		c.r.missing(k.at, "keys go one way: a tunnel needs derive, or a key for each of %s", t.directions())
+		c.r.missing(k.node, "keys go one way: a tunnel needs derive, or a key for each of %s", t.directions())
 	case t.suite().AEAD != "":
 		c.r.fail(k.at, "static keys are not for %s: after a restart its counter begins anew, and a (key, IV) pair that comes again breaks it (RFC 8221 section 5); use derive, or a cipher like aes-cbc-256-sha256", t.suite().Name)
 	case k.Clock():
@@ -211,7 +215,7 @@ func (c *checker) keysOf(t *Tunnel) {
 func (t *Tunnel) suite() *Suite { return suiteOf(t.Cipher.V) }
 
 func (c *checker) interfaceOf(t *Tunnel) {
-	if !t.Interface.Set && t.Interface.at != nil {
+	if !t.Interface.Set && t.Interface.at != (spot{}) {
 		return // said already
 	}
 	if !t.Interface.Set {

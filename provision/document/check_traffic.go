@@ -7,7 +7,7 @@ import (
 
 func (c *checker) trafficOf(t *Tunnel) {
 	if len(t.Traffic) == 0 && t.tunnelMode() {
-		c.r.missing(t.at, "tunnel %s has no traffic", t.Name.V)
+		c.r.missing(t.node, "tunnel %s has no traffic", t.Name.V)
 	}
 	for _, x := range t.Traffic {
 		for who, v := range x.Prefix {
@@ -16,7 +16,7 @@ func (c *checker) trafficOf(t *Tunnel) {
 			}
 		}
 		a, b := x.Prefix[t.Between[0].V], x.Prefix[t.Between[1].V]
-		if a.at == nil || b.at == nil {
+		if a.at == (spot{}) || b.at == (spot{}) {
 			c.r.fail(x.at, "traffic goes one way: it needs a prefix behind %s and one behind %s", t.Between[0].V, t.Between[1].V)
 			continue
 		}

@@ -49,7 +49,7 @@ func (k *Keys) epoch() rule {
 func (k *Keys) checkClock(r *reader, n *yaml.Node) {
 	switch {
 	case len(n.Content) < 2*3: // names and values
-		r.fail(n, "a clock of epochs needs start, every and slack")
+		r.fail(spotOf(n), "a clock of epochs needs start, every and slack")
 	case !k.Every.Set || !k.Slack.Set: // said already
 	case k.Every.V < MinPeriods*k.Slack.V:
 		r.fail(k.Every.at, "every %s is too short for a slack of %s: a change of keys takes five times the slack, so an epoch lasts at least %s", k.Every.V, k.Slack.V, MinPeriods*k.Slack.V)

@@ -74,13 +74,13 @@ func single[T any](to *Value[T], k kind[T]) rule {
 			if !r.kind(n, yaml.ScalarNode, what, "a single value") {
 				return
 			}
-			to.at = n
+			to.at = spotOf(n)
 			v, err := k.parse(n.Value)
 			if err != nil {
-				r.fail(n, "%s: %v", what, err)
+				r.fail(spotOf(n), "%s: %v", what, err)
 				return
 			}
-			*to = Value[T]{V: v, Set: true, at: n}
+			*to = Value[T]{V: v, Set: true, at: spotOf(n)}
 		},
 	}
 }
@@ -126,7 +126,7 @@ func open(other func(key *yaml.Node) rule, known ...field) rule {
 					u := other(key)
 					u.apply(r, key.Value, value)
 				default:
-					r.fail(key, "%s has no field %q; known are %s", what, key.Value, names(known))
+					r.fail(spotOf(key), "%s has no field %q; known are %s", what, key.Value, names(known))
 				}
 			})
 		},

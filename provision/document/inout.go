@@ -44,5 +44,5 @@ func (t *Tunnel) offload() rule {
 }
 
 func (t *Tunnel) namespaces() rule {
-	return open(func(key *yaml.Node) rule { return keyed(t.NetNS, key, namespace()) })
+	return open(func(key *yaml.Node) rule { return keyed(&t.NetNS, key, namespace()) })
 }

@@ -26,7 +26,17 @@ func Read(file string, b []byte) (*Document, error) {
 	if err := r.err(); err != nil {
 		return nil, err
 	}
+	d.forget()
 	return d, nil
+}
+
+// forget lets go of the tree, which takes more memory than all that was found
+// in it.
+func (d *Document) forget() {
+	d.Owner.node = nil
+	for _, t := range d.Tunnels {
+		t.node, t.Keys.node = nil, nil
+	}
 }
 
 // What follows are the fields of documents: what the reader takes, and what the
@@ -39,7 +49,7 @@ func (d *Document) rule() rule {
 		field{"owner", "in whose name objects are made, and the ids that they have", d.Owner.rule().needed()},
 		field{"engine", "who has the SAs: kernel, userspace, or auto, which is what xfrmctl chooses by itself", preset(&d.Engine, oneOf("auto", "kernel", "userspace"), "auto")},
 		field{"nodes", "the machines at the ends of tunnels, by name", d.nodes()},
-		field{"tunnels", "the tunnels between them", list(d.tunnel)},
+		field{"tunnels", "the tunnels between them", d.tunnels()},
 	)
 }
 
@@ -48,13 +58,21 @@ func (o *Owner) rule() rule {
 		field{"name", "names the owner in the state directory", single(&o.Name, name()).needed()},
 		field{"reqid", "A-B, both included: the reqids that nobody else uses on these machines", single(&o.ReqID, idRange()).needed()},
 		field{"if_id", "A-B, both included: the if_ids that nobody else uses on these machines", single(&o.IfID, idRange()).needed()},
-	).then(func(_ *reader, n *yaml.Node) { o.at = n })
+	).then(func(_ *reader, n *yaml.Node) { o.at, o.node = spotOf(n), n })
 }
 
+// nodes reads as tunnels does.
 func (d *Document) nodes() rule {
+	n := &Node{}
+	u := n.rule()
+	blank := *n
 	return open(func(key *yaml.Node) rule {
-		node := &Node{Name: key.Value}
-		return node.rule().as("node " + key.Value).then(func(_ *reader, value *yaml.Node) { d.node(key, value, node) })
+		*n = blank
+		n.Name = key.Value
+		return u.as("node " + key.Value).then(func(_ *reader, value *yaml.Node) {
+			read := *n
+			d.node(key, value, &read)
+		})
 	}).with(func(f *form) {
 		n := name().form
 		f.PropertyNames = &n
@@ -64,11 +82,11 @@ func (d *Document) nodes() rule {
 // node takes a node with a name that is one.
 func (d *Document) node(key, value *yaml.Node, node *Node) {
 	if _, err := name().parse(key.Value); err != nil {
-		d.r.fail(key, "node: %v", err)
+		d.r.fail(spotOf(key), "node: %v", err)
 		return
 	}
-	if node.Endpoint.at == nil && value.Kind == yaml.MappingNode {
-		d.r.fail(key, "node %s has no endpoint: the address of its outer packets", key.Value)
+	if node.Endpoint.at == (spot{}) && value.Kind == yaml.MappingNode {
+		d.r.fail(spotOf(key), "node %s has no endpoint: the address of its outer packets", key.Value)
 	}
 	d.Nodes[key.Value] = node
 }
@@ -84,20 +102,28 @@ func (n *Node) rule() rule {
 	)
 }
 
-func (d *Document) tunnel(n *yaml.Node) rule {
-	t := &Tunnel{at: n, SPI: map[string]Value[uint32]{}, Addresses: map[string][]Value[netip.Prefix]{}, NetNS: map[string]Value[string]{},
-		Endpoints: map[string]Value[netip.Addr]{}, Underlays: map[string]Value[string]{}}
-	t.Keys.Static = map[string]Value[string]{}
-	d.Tunnels = append(d.Tunnels, t)
-	return t.rule().as("tunnel")
+// tunnels reads each tunnel into one and the same, which is then copied: the rule
+// of a tunnel is larger than what it finds.
+func (d *Document) tunnels() rule {
+	t := &Tunnel{}
+	u := t.rule().as("tunnel")
+	blank := *t
+	return list(func(n *yaml.Node) rule {
+		*t = blank
+		t.at, t.node = spotOf(n), n
+		return u.then(func(*reader, *yaml.Node) {
+			read := *t
+			d.Tunnels = append(d.Tunnels, &read)
+		})
+	})
 }
 
 func (t *Tunnel) rule() rule {
 	return mapping(
 		field{"name", "names the tunnel; its ids and derived keys come from the name", single(&t.Name, name()).needed()},
 		field{"between", "the nodes at its two ends", t.between().needed()},
-		field{"endpoints", "addresses of outer packets by node, where this tunnel has others than the nodes", perNode(t.Endpoints, endpoint())},
-		field{"underlays", "devices of outer packets by node, where this tunnel has others than the nodes", perNode(t.Underlays, device())},
+		field{"endpoints", "addresses of outer packets by node, where this tunnel has others than the nodes", perNode(&t.Endpoints, endpoint())},
+		field{"underlays", "devices of outer packets by node, where this tunnel has others than the nodes", perNode(&t.Underlays, device())},
 		field{"mode", "transport is for the two hosts themselves", preset(&t.Mode, oneOf("tunnel", "transport"), "tunnel")},
 		field{"cipher", "encryption and integrity check", preset(&t.Cipher, cipher(), "aes-gcm-128")},
 		field{"esn", "extended sequence numbers", preset(&t.ESN, boolean(), true)},
@@ -135,48 +161,57 @@ func (t *Tunnel) between() rule {
 		f.MinItems, f.MaxItems = len(t.Between), len(t.Between)
 	}).then(func(r *reader, n *yaml.Node) {
 		if n.Kind == yaml.SequenceNode && k != len(t.Between) {
-			r.fail(n, "a tunnel is between two nodes, not %d", k)
+			r.fail(spotOf(n), "a tunnel is between two nodes, not %d", k)
 		}
+		k = 0
 	})
 }
 
 func (k *Keys) rule() rule {
 	direction := func(key *yaml.Node) rule {
-		return keyed(k.Static, key, reference()).with(func(f *form) { f.Description = "A-to-B: where the key of that direction is" })
+		return keyed(&k.Static, key, reference()).with(func(f *form) { f.Description = "A-to-B: where the key of that direction is" })
 	}
 	return open(direction,
 		field{"derive", "where a root secret is, at least 32 bytes, the same at both ends", single(&k.Derive, reference())},
 		field{"epoch", "counts up with each new key, or is counted by a clock", k.epoch()},
 	).then(func(r *reader, n *yaml.Node) {
-		k.at = n
+		k.at, k.node = spotOf(n), n
 		r.withhold(n)
 	})
 }
 
 // keyed reads a value that belongs to a node or a direction (A-to-B); its place
 // is that of the key.
-func keyed[T any](to map[string]Value[T], key *yaml.Node, k kind[T]) rule {
+func keyed[T any](to *map[string]Value[T], key *yaml.Node, k kind[T]) rule {
 	v := new(Value[T])
 	return single(v, k).then(func(*reader, *yaml.Node) {
-		v.at = key
-		to[key.Value] = *v
+		v.at = spotOf(key)
+		put(to, key.Value, *v)
 	})
 }
 
+// put makes the map with its first entry: most tunnels need none.
+func put[V any](to *map[string]V, key string, v V) {
+	if *to == nil {
+		*to = map[string]V{}
+	}
+	(*to)[key] = v
+}
+
 // perNode reads a value for each of some nodes.
-func perNode[T any](to map[string]Value[T], k kind[T]) rule {
+func perNode[T any](to *map[string]Value[T], k kind[T]) rule {
 	return open(func(key *yaml.Node) rule { return keyed(to, key, k) })
 }
 
 func (t *Tunnel) spi() rule {
-	return open(func(key *yaml.Node) rule { return keyed(t.SPI, key, bounded(256, max32)).as("spi") })
+	return open(func(key *yaml.Node) rule { return keyed(&t.SPI, key, bounded(256, max32)).as("spi") })
 }
 
 func (t *Tunnel) addresses() rule {
 	return open(func(key *yaml.Node) rule {
-		t.Addresses[key.Value] = []Value[netip.Prefix]{}
+		put(&t.Addresses, key.Value, []Value[netip.Prefix]{})
 		return list(func(*yaml.Node) rule {
-			v := &Value[netip.Prefix]{at: key}
+			v := &Value[netip.Prefix]{at: spotOf(key)}
 			return single(v, address()).as("address").then(func(*reader, *yaml.Node) {
 				t.Addresses[key.Value] = append(t.Addresses[key.Value], *v)
 			})
@@ -185,10 +220,10 @@ func (t *Tunnel) addresses() rule {
 }
 
 func (t *Tunnel) traffic(n *yaml.Node) rule {
-	x := Traffic{Prefix: map[string]Value[netip.Prefix]{}, at: n}
+	x := Traffic{Prefix: map[string]Value[netip.Prefix]{}, at: spotOf(n)}
 	t.Traffic = append(t.Traffic, x)
 	return open(func(key *yaml.Node) rule {
-		v := &Value[netip.Prefix]{at: key}
+		v := &Value[netip.Prefix]{at: spotOf(key)}
 		return single(v, prefix()).as("prefix").then(func(*reader, *yaml.Node) { x.Prefix[key.Value] = *v })
 	}).with(func(f *form) { f.MinProperties, f.MaxProperties = 2, 2 })
 }

@@ -18,10 +18,9 @@ func (p *DefaultPolicy) rule() rule {
 }
 
 func (g *GRO) rule() rule {
-	g.Values = map[string]Value[uint64]{}
 	return either(single(&g.Profile, oneOf("keep", "fast")), open(func(key *yaml.Node) rule {
-		return keyed(g.Values, key, setting(key.Value))
-	})).with(func(f *form) { f.Default = "keep" }).then(func(_ *reader, n *yaml.Node) { g.at = n })
+		return keyed(&g.Values, key, setting(key.Value))
+	})).with(func(f *form) { f.Default = "keep" }).then(func(_ *reader, n *yaml.Node) { g.at = spotOf(n) })
 }
 
 // setting is the value of a name that `xfrmctl gro set` takes: a number, or on

@@ -49,11 +49,17 @@ func (e *ProblemsError) Error() string {
 	return strings.Join(parts, "\n")
 }
 
-// fail notes a mistake at a node.
-func (r *reader) fail(n *yaml.Node, format string, args ...any) {
+// spot is where something stands in a document: line and column, from 1. The zero
+// spot is nowhere.
+type spot struct{ line, col int32 }
+
+func spotOf(n *yaml.Node) spot { return spot{int32(n.Line), int32(n.Column)} }
+
+// fail notes a mistake at a spot.
+func (r *reader) fail(at spot, format string, args ...any) {
 	p := Problem{File: r.file, Line: 1, Col: 1, Msg: fmt.Sprintf(format, args...)}
-	if n != nil && n.Line > 0 {
-		p.Line, p.Col = n.Line, n.Column
+	if at.line > 0 {
+		p.Line, p.Col = int(at.line), int(at.col)
 	}
 	r.problems = append(r.problems, p)
 }
@@ -73,7 +79,7 @@ func (r *reader) missing(n *yaml.Node, format string, args ...any) {
 			}
 		}
 	}
-	r.fail(n, format, args...)
+	r.fail(spotOf(n), format, args...)
 }
 
 // err returns what was noted, in the order of lines.

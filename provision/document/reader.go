@@ -53,7 +53,7 @@ func (r *reader) syntax(err error) error {
 	if tab := strings.IndexByte(indent, '\t'); tab >= 0 {
 		n.Column, msg = tab+1, "a tab: YAML is indented with blanks"
 	}
-	r.fail(n, "%s", msg)
+	r.fail(spotOf(n), "%s", msg)
 	return r.err()
 }
 
@@ -81,9 +81,9 @@ func (r *reader) text(b []byte) error {
 			col++
 			switch {
 			case c == utf8.RuneError && !strings.HasPrefix(line[at:], string(utf8.RuneError)):
-				r.fail(&yaml.Node{Line: i + 1, Column: col}, "a byte that is not UTF-8: save the document as UTF-8")
+				r.fail(spot{int32(i + 1), int32(col)}, "a byte that is not UTF-8: save the document as UTF-8")
 			case c < ' ' && c != '\t' && c != '\r' || c == 0x7f:
-				r.fail(&yaml.Node{Line: i + 1, Column: col}, "a control character (%#02x)", c)
+				r.fail(spot{int32(i + 1), int32(col)}, "a control character (%#02x)", c)
 			default:
 				continue
 			}
@@ -91,7 +91,7 @@ func (r *reader) text(b []byte) error {
 		}
 	}
 	if len(bytes.TrimSpace(b)) == 0 {
-		r.fail(nil, "the document is empty")
+		r.fail(spot{}, "the document is empty")
 	}
 	return r.err()
 }
@@ -109,13 +109,13 @@ func (r *reader) tree(b []byte) (*yaml.Node, error) {
 	err := dec.Decode(&top)
 	switch {
 	case errors.Is(err, io.EOF), err == nil && top.Content[0].Tag == "!!null":
-		r.fail(nil, "the document is empty")
+		r.fail(spot{}, "the document is empty")
 	case err != nil:
 		return nil, r.syntax(err)
 	case top.Content[0].Kind != yaml.MappingNode:
-		r.fail(top.Content[0], "a document has fields: version, owner, nodes, tunnels")
+		r.fail(spotOf(top.Content[0]), "a document has fields: version, owner, nodes, tunnels")
 	case dec.Decode(&more) == nil && more.Line > 0:
-		r.fail(&more, "a second document follows")
+		r.fail(spotOf(&more), "a second document follows")
 	}
 	if err := r.err(); err != nil {
 		return nil, err
@@ -132,11 +132,11 @@ func (r *reader) pairs(n *yaml.Node, what string, f func(key, value *yaml.Node))
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := n.Content[i]
 		if key.Kind != yaml.ScalarNode {
-			r.fail(key, "the name of a field is expected")
+			r.fail(spotOf(key), "the name of a field is expected")
 			continue
 		}
 		if seen[key.Value] {
-			r.fail(key, "%s has %q twice", what, key.Value)
+			r.fail(spotOf(key), "%s has %q twice", what, key.Value)
 			continue
 		}
 		seen[key.Value] = true
@@ -146,11 +146,11 @@ func (r *reader) pairs(n *yaml.Node, what string, f func(key, value *yaml.Node))
 
 func (r *reader) kind(n *yaml.Node, kind yaml.Kind, what, expected string) bool {
 	if n.Kind == yaml.AliasNode || n.Anchor != "" {
-		r.fail(n, "anchors and aliases are not taken")
+		r.fail(spotOf(n), "anchors and aliases are not taken")
 		return false
 	}
 	if n.Kind != kind {
-		r.fail(n, "%s: expected %s", what, expected)
+		r.fail(spotOf(n), "%s: expected %s", what, expected)
 		return false
 	}
 	return true

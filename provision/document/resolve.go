@@ -10,8 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/xfrmctl/xfrmctl/gsogro"
 	"github.com/xfrmctl/xfrmctl/ifaces"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
@@ -272,4 +270,4 @@ func (e *end) fits(ctx context.Context, sa *netlinkx.SA) (int, error) {
 }
 
 // problem notes a mistake at the first node that is there.
-func (e *end) problem(msg string, at ...*yaml.Node) { e.d.r.fail(cmp.Or(at...), "%s", msg) }
+func (e *end) problem(msg string, at ...spot) { e.d.r.fail(cmp.Or(at...), "%s", msg) }

@@ -18,7 +18,7 @@ const Version = 1
 type Value[T any] struct {
 	V   T
 	Set bool
-	at  *yaml.Node
+	at  spot
 }
 
 // Document describes tunnels between nodes: both ends of each.
@@ -35,7 +35,8 @@ type Document struct {
 type Owner struct {
 	Name        Value[string]
 	ReqID, IfID Value[provision.Range]
-	at          *yaml.Node
+	at          spot
+	node        *yaml.Node // until all has been read
 }
 
 // Node is a machine at an end of tunnels.
@@ -69,7 +70,7 @@ func (d *Document) EngineFor(asked string) (string, error) {
 type GRO struct {
 	Profile Value[string]            // keep: nothing is changed; fast: what ESP is fastest with
 	Values  map[string]Value[uint64] // of features 0 off, 1 on
-	at      *yaml.Node
+	at      spot
 }
 
 // DefaultPolicy is what becomes of traffic that no policy matches, by direction:
@@ -111,7 +112,8 @@ type Tunnel struct {
 	Offload   InOut[string] // auto, prefer, require, off; default off
 	OffloadOf Value[string] // crypto, packet; default crypto
 	Limits    Limits
-	at        *yaml.Node
+	at        spot
+	node      *yaml.Node // until all has been read
 }
 
 // Mark is a value under a mask.
@@ -125,13 +127,14 @@ type Keys struct {
 	Start        Value[time.Time]
 	Every, Slack Value[time.Duration]
 	Static       map[string]Value[string] // by "EAST-to-WEST"
-	at           *yaml.Node
+	at           spot
+	node         *yaml.Node // until all has been read
 }
 
 // Traffic is what a tunnel carries: a prefix behind each of its nodes.
 type Traffic struct {
 	Prefix map[string]Value[netip.Prefix]
-	at     *yaml.Node
+	at     spot
 }
 
 // Limits end SAs; absent ones are never reached.

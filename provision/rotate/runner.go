@@ -154,6 +154,13 @@ func (r *Runner) Plan(ctx context.Context, opts provision.Options) (*provision.R
 	return r.session.Plan(ctx, r.wanted.State, options(r.tunnels, opts))
 }
 
+// PlanLast is Plan for a Runner of which nothing else is asked any more: it lets
+// go of the document first, which takes a third of the memory that a plan does.
+func (r *Runner) PlanLast(ctx context.Context, opts provision.Options) (*provision.Result, error) {
+	r.cfg.Document, r.docs, r.wanted.SAs = nil, nil, nil
+	return r.Plan(ctx, opts)
+}
+
 // Apply brings the node to what it shall have, and takes the steps of rotations
 // whose time has come. Errors are those of provision.Session.Apply.
 func (r *Runner) Apply(ctx context.Context, opts provision.Options) (*provision.Result, error) {

@@ -207,7 +207,7 @@ func Run(env *Env, verb string, args []string) error {
 	if env.Terminal && !env.JSON && !env.Verbose {
 		c.progress = &progress{out: env.Stderr, now: time.Now}
 	}
-	if _, err := w.Read(env); err != nil { // it may name the engine
+	if err := w.ReadAhead(env); err != nil { // it may name the engine
 		return err
 	}
 	links, err := env.Links()
@@ -249,7 +249,6 @@ func (c *command) run(links *ifaces.Conn) error {
 	}
 	if err = r.Use(c.env.Ctx, s); err == nil {
 		err = c.with(r)
-		c.wake, _ = r.Wake()
 	}
 	return errors.Join(err, s.Close())
 }
@@ -298,10 +297,11 @@ func (c *command) with(r *rotate.Runner) error {
 	opts := provision.Options{Prune: c.words.prune, InboundOnly: c.words.inbound}
 	if c.writes() {
 		res, err := r.Apply(c.env.Ctx, opts)
+		c.wake, _ = r.Wake()
 		c.progress.end()
 		return errors.Join(err, c.summary(res, err == nil))
 	}
-	res, err := r.Plan(c.env.Ctx, opts)
+	res, err := r.PlanLast(c.env.Ctx, opts)
 	if err != nil {
 		return err
 	}

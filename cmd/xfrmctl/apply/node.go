@@ -3,7 +3,9 @@ package apply
 import (
 	"fmt"
 	"io"
+	"math"
 	"os"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -21,7 +23,8 @@ type Node struct {
 	Boots    map[string]string // boot identifiers of other nodes
 	NoWait   bool              // for the lock
 
-	input []byte // what came from standard input, which can be read once
+	input []byte             // what came from standard input, which can be read once
+	ahead *document.Document // read by ReadAhead, and not asked for since
 }
 
 // SetBoot reads NODE=ID into Boots. Errors are *WordError.
@@ -34,17 +37,40 @@ func (n *Node) SetBoot(v string) error {
 	return nil
 }
 
+// ReadAhead does what Read does, for the next Read.
+func (n *Node) ReadAhead(env *Env) (err error) {
+	n.ahead, err = n.Read(env)
+	return err
+}
+
 // Read reads the document, and makes the engine that it names that of the run.
 func (n *Node) Read(env *Env) (*document.Document, error) {
+	if d := n.ahead; d != nil {
+		n.ahead = nil
+		return d, nil
+	}
 	file, b, err := n.text(env)
 	if err != nil {
 		return nil, err
 	}
+	limitMemory(len(b))
 	d, err := document.Read(file, b)
 	if err != nil {
 		return nil, err
 	}
 	return d, env.Engine(d.EngineFor)
+}
+
+// limitMemory makes the collector hurry from a size on that goes with that of the
+// document, in bytes: else as much garbage again as a command needs waits to be
+// collected. A document of ten thousand tunnels has 3 MB; what is read of it, what
+// shall be and the plan for that are some 35 times as much. GOMEMLIMIT in the
+// environment is left alone.
+func limitMemory(document int) {
+	const base, perByte = 64 << 20, 52
+	if debug.SetMemoryLimit(-1) == math.MaxInt64 {
+		debug.SetMemoryLimit(base + perByte*int64(document))
+	}
 }
 
 func (n *Node) text(env *Env) (name string, b []byte, err error) {
