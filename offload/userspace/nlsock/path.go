@@ -25,24 +25,34 @@ const initialInode = 0xeffffff9
 // DefaultPath returns where the engine of a network namespace listens unless it
 // is told otherwise: esp.sock in Dir for the initial namespace (that of process
 // 1), and esp-INODE.sock for another, with the inode number of the namespace.
-// The zero NetNS is that of the calling thread. Whoever may not look at process
-// 1 goes by the number that the initial namespace has since Linux 6.18. Errors
-// are those of NetNS.Open.
+// The zero NetNS is that of the calling thread. Errors are those of NetNS.Open.
 func DefaultPath(ns netlinkx.NetNS) (string, error) {
 	inode, err := inodeOf(ns)
 	if err != nil {
 		return "", err
 	}
-	initial := uint64(initialInode)
-	var st syscall.Stat_t
-	if err := syscall.Stat(initialNamespace, &st); err == nil {
-		initial = st.Ino
-	}
 	name := "esp.sock"
-	if inode != initial && inode != 0 {
+	if inode != 0 && inode != initial() {
 		name = fmt.Sprintf("esp-%d.sock", inode)
 	}
 	return filepath.Join(Dir, name), nil
+}
+
+// initial returns the inode number of process 1's namespace. Only CAP_SYS_PTRACE,
+// which a unit of systemd rarely has, may look at it; but all see the
+// namespace's files below /proc, which each namespace has of its own. Who lives in
+// another one goes by the number that is the same everywhere since Linux 6.18.
+func initial() uint64 {
+	var st, own syscall.Stat_t
+	if err := syscall.Stat(initialNamespace, &st); err == nil {
+		return st.Ino
+	}
+	if syscall.Stat("/proc/1/net/dev", &st) == nil && syscall.Stat("/proc/thread-self/net/dev", &own) == nil && st.Ino == own.Ino {
+		if inode, err := inodeOf(netlinkx.NetNS{}); err == nil {
+			return inode
+		}
+	}
+	return initialInode
 }
 
 // inodeOf returns the inode number of a namespace; 0 of the caller's own where

@@ -86,6 +86,11 @@ func TestDefaultPath(t *testing.T) {
 	if err != nil || same != own {
 		t.Errorf("%q and %q of one namespace, %v", own, same, err)
 	}
+	// who may not look at process 1, as an ordinary user, finds its namespace too
+	first, err := os.Stat("/proc/1/net/dev")
+	if mine, _ := os.Stat("/proc/self/net/dev"); err == nil && os.SameFile(first, mine) != (own == Dir+"/esp.sock") {
+		t.Errorf("%q in the namespace of process 1: %v", own, os.SameFile(first, mine))
+	}
 	if _, err := DefaultPath(netlinkx.NamedNetNS("no-such-namespace")); err == nil {
 		t.Error("no error without such a namespace")
 	}
