@@ -46,6 +46,25 @@ func TestUnitsLetTheEngineWork(t *testing.T) {
 	}
 }
 
+// What a unit may do that applies again is what the one may do that applied.
+func TestReloadIsConfinedAlike(t *testing.T) {
+	var confined []string
+	for _, unit := range []string{"xfrmctl-apply@.service", "xfrmctl-reload@.service"} {
+		b, err := os.ReadFile(filepath.Join("../../systemd", unit))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rest, found := strings.Cut(string(b), "LoadCredential=")
+		if rest, _, _ = strings.Cut(rest, "\n\n[Install]"); !found {
+			t.Fatalf("%s loads no credential", unit)
+		}
+		confined = append(confined, strings.TrimSpace(rest))
+	}
+	if confined[0] != confined[1] {
+		t.Errorf("the units differ:\n%s\nand\n%s", confined[0], confined[1])
+	}
+}
+
 // TestUnitsAreValid asks systemd itself, about units that start another program
 // in the place of one that is not installed.
 func TestUnitsAreValid(t *testing.T) {
