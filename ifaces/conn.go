@@ -27,6 +27,10 @@ type Config struct {
 	// Dial, if not nil, connects to another kernel than this one, such as a fake
 	// one, for all requests. Namespaces are then not entered.
 	Dial func() (netlinkx.Transport, error)
+	// Tap, if not nil, is told of all requests but those of batches, each as a
+	// datagram with nothing else, and of the messages that answer it in the same
+	// way.
+	Tap netlinkx.Tap
 }
 
 // Conn manages the XFRM interfaces of one network namespace. It is safe for
@@ -57,18 +61,28 @@ func Dial(cfg *Config) (*Conn, error) {
 	if cfg != nil {
 		c.cfg = *cfg
 	}
+	if err := c.connect(); err != nil {
+		return nil, err
+	}
+	if c.cfg.Tap != nil {
+		c.exchange = tapped(c.exchange, c.cfg.Tap)
+	}
+	return c, nil
+}
+
+func (c *Conn) connect() error {
 	if c.cfg.Dial != nil {
-		return c, c.dialOther()
+		return c.dialOther()
 	}
 	home, err := openHome(c.cfg.NetNS)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	c.home = home
 	s := &socket{home: home, enter: !c.cfg.NetNS.IsZero()}
 	if err := s.connect(); err != nil {
 		closeFile(home)
-		return nil, err
+		return err
 	}
 	c.exchange, c.batch, c.closeSocket = s.exchange, s.batch, s.close
 	c.transportSAs = c.countTransportSAs
@@ -76,12 +90,12 @@ func Dial(cfg *Config) (*Conn, error) {
 		t, err := e.Links(c.cfg.NetNS)
 		if err != nil {
 			_ = c.Close() // that error is the news
-			return nil, err
+			return err
 		}
 		d := &divided{links: rtnl.New(t), rest: s}
 		c.exchange, c.batch, c.closeSocket = d.exchange, d.batch, d.close
 	}
-	return c, nil
+	return nil
 }
 
 // dialOther connects to what is in the kernel's place.

@@ -24,6 +24,8 @@ type Config struct {
 	OnWarning func(*Warning)
 	// Dial, if not nil, connects to another engine than the kernel.
 	Dial func() (Transport, error)
+	// Tap, if not nil, is told of all datagrams, those of dumps included.
+	Tap Tap
 }
 
 // Conn is a connection to the XFRM engine of one network namespace. It is safe
@@ -64,6 +66,14 @@ func Dial(cfg *Config) (*Conn, error) {
 }
 
 func (c *Conn) connect() (transport, int, error) {
+	t, room, err := c.connectBare()
+	if err == nil && c.cfg.Tap != nil {
+		t = tapped{t, c.cfg.Tap}
+	}
+	return t, room, err
+}
+
+func (c *Conn) connectBare() (transport, int, error) {
 	if c.cfg.Dial != nil {
 		t, err := c.cfg.Dial()
 		if err != nil {

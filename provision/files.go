@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -104,9 +105,8 @@ func appendLines(path string, b []byte, synced bool) error {
 	if err != nil {
 		return err
 	}
-	old, err := io.ReadAll(f)
+	end, err := lastLine(f)
 	if err == nil {
-		end := int64(strings.LastIndexByte(string(old), '\n') + 1)
 		_, err = f.WriteAt(b, end)
 		err = errors.Join(err, f.Truncate(end+int64(len(b))))
 	}
@@ -117,6 +117,27 @@ func appendLines(path string, b []byte, synced bool) error {
 		return err
 	}
 	return syncDir(filepath.Dir(path))
+}
+
+// lastLine returns where the last line of a file ends that is whole. It reads from
+// behind: files of keys are long, and are appended to with each batch of SAs.
+func lastLine(f *os.File) (int64, error) {
+	end, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return 0, err
+	}
+	buf := make([]byte, 512)
+	for end > 0 {
+		part := buf[:min(end, int64(len(buf)))]
+		if _, err := f.ReadAt(part, end-int64(len(part))); err != nil {
+			return 0, err
+		}
+		if i := bytes.LastIndexByte(part, '\n'); i >= 0 {
+			return end - int64(len(part)-i-1), nil
+		}
+		end -= int64(len(part))
+	}
+	return 0, nil
 }
 
 func randomBytes(n int) ([]byte, error) {

@@ -16,6 +16,7 @@ func (s *Session) observe(ctx context.Context, wanted *State) (*State, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.alone = len(places) == 1 && len(wanted.Placements) == 0
 	for _, p := range places {
 		if err := s.observeAt(ctx, p, out); err != nil {
 			return nil, err

@@ -2,8 +2,13 @@ package provision
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"fmt"
+	"hash"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 )
@@ -25,6 +30,19 @@ func LockDir(ctx context.Context, dir string, onWait func(holder string)) (io.Cl
 // ReplaceFile writes a file of mode 0600 as a whole: after a crash the old or
 // the new one is there. When it returns, the new one is on disk.
 func ReplaceFile(path string, b []byte) error { return writeWhole(path, b) }
+
+// Keyed returns an HMAC-SHA-256 with the secret of a state directory. Without a
+// secret, which the first session makes, the error is fs.ErrNotExist.
+func Keyed(dir string) (hash.Hash, error) {
+	secret, err := os.ReadFile(filepath.Join(dir, "secret"))
+	if err != nil {
+		return nil, err
+	}
+	if len(secret) != sha256.Size {
+		return nil, fmt.Errorf("%s has %d bytes, not %d: it was damaged", filepath.Join(dir, "secret"), len(secret), sha256.Size)
+	}
+	return hmac.New(sha256.New, secret), nil
+}
 
 // Whereabouts tell boots of this machine and network namespaces of one boot
 // apart: the kernel's boot identifier, and the inode of the namespace.

@@ -70,6 +70,8 @@ type Session struct {
 	gro    *gsogro.Conn      // nil: not needed yet
 	// undirected: the engine has no direction of SAs. It is known when probed.
 	undirected, probed bool
+	// alone: see Alone.
+	alone bool
 }
 
 // errReadOnly is the answer to writes in a session that only reads.
@@ -153,6 +155,12 @@ func (s *Session) read(ctx context.Context, wanted *State) (*State, error) {
 	}
 	return s.observe(ctx, wanted)
 }
+
+// Alone reports whether what was read last went over XFRM, Links and Routes
+// alone, and decided, with the state directory, what there was to do: nothing was
+// read in other namespaces or of the settings of devices, and no device shall carry
+// SAs.
+func (s *Session) Alone() bool { return s.alone }
 
 // UnreachedError tells that all steps were carried out and the state is not
 // what was wanted: the engine left something out, or another changed it.

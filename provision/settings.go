@@ -37,6 +37,7 @@ func (s *Session) observeSettings(ctx context.Context, wanted, out *State) error
 			devices[""] = true
 		}
 	}
+	s.alone = s.alone && len(devices) == 0
 	for _, dev := range slices.Sorted(maps.Keys(devices)) {
 		values, err := s.readSettings(ctx, dev)
 		if errors.Is(err, fs.ErrNotExist) {

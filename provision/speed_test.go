@@ -38,12 +38,11 @@ func tunnels(n int) *State {
 	return s
 }
 
-// TestPlanSpeed plans 10,000 tunnels: from nothing, and once they are there.
-// The bounds hold with the race detector on a machine that does much else; without
-// both planning takes well under a second (docs/benchmarks.md).
-func TestPlanSpeed(t *testing.T) {
+// TestPlanMemory plans 10,000 tunnels: from nothing, and once they are there. How
+// long that takes is told, and judged where nothing else runs: see tests/bench.
+func TestPlanMemory(t *testing.T) {
 	if testing.Short() {
-		t.Skip("needs a run without -short: the time of planning was not looked at")
+		t.Skip("needs a run without -short: what planning takes was not looked at")
 	}
 	const n = 10_000
 	want := tunnels(n)
@@ -75,7 +74,7 @@ func TestPlanSpeed(t *testing.T) {
 	}
 	mem := (after.TotalAlloc - before.TotalAlloc) >> 20
 	t.Logf("from nothing: %v, %d MB allocated; unchanged: %v", took, mem, unchanged)
-	if took > time.Minute || unchanged > time.Minute || mem > 300 {
-		t.Errorf("planning %d tunnels took %v and %d MB, %v when nothing had changed", n, took, mem, unchanged)
+	if mem > 150 {
+		t.Errorf("planning %d tunnels took %d MB", n, mem)
 	}
 }

@@ -51,6 +51,8 @@ func (e *env) applyEnv() *apply.Env {
 		Tell:      e.tellManager,
 		Terminal:  isTerminal(e.stderr),
 		Userspace: e.userspace,
+		Kernel:    e.kernelAlone,
+		Tap:       func(xfrm, routes netlinkx.Tap) { e.xfrmTap, e.routesTap = xfrm, routes },
 		Engine: func(choose func(string) (string, error)) (err error) {
 			e.opts.engine, err = choose(e.opts.engine)
 			return err

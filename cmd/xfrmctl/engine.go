@@ -159,7 +159,7 @@ func (e *env) dialIfaces(ns netlinkx.NetNS) (*ifaces.Conn, error) {
 			e.warnOnce("this kernel does ESP but has no XFRM interfaces: SAs and policies go to the kernel, interfaces to the engine; --engine userspace sends both to the engine")
 		}
 	}
-	c, err := ifaces.Dial(&ifaces.Config{NetNS: ns, OnWarning: e.ifaceWarning, Engine: by.ifacesEngine()})
+	c, err := ifaces.Dial(&ifaces.Config{NetNS: ns, OnWarning: e.ifaceWarning, Engine: by.ifacesEngine(), Tap: e.routesTap})
 	if err != nil {
 		var said *exitError
 		if errors.As(err, &said) {
@@ -168,6 +168,16 @@ func (e *env) dialIfaces(ns netlinkx.NetNS) (*ifaces.Conn, error) {
 		return nil, &exitError{code: exitCheck, msg: err.Error(), hint: hintOf(err), err: err}
 	}
 	return c, nil
+}
+
+// kernelAlone reports whether no userspace engine has a part in the run.
+func (e *env) kernelAlone() (bool, error) {
+	for _, s := range []subject{aboutIPsec, aboutInterfaces} {
+		if by, err := e.engineFor(s); err != nil || by.path != "" {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // engineError says what to do when an engine does not answer.

@@ -33,11 +33,14 @@ type env struct {
 	conn    *netlinkx.Conn
 	// kernelConn is the kernel's, for what no engine does; see kernelConnection.
 	kernelConn *netlinkx.Conn
-	devices    devices
-	keys       keyReader
-	protos     *ipxfrm.Protocols // read by protocols
-	context    *ipxfrm.Context   // made by parse
-	warnings   warnings
+	// xfrmTap and routesTap are for the connections that are still to be made.
+	xfrmTap, routesTap netlinkx.Tap
+
+	devices  devices
+	keys     keyReader
+	protos   *ipxfrm.Protocols // read by protocols
+	context  *ipxfrm.Context   // made by parse
+	warnings warnings
 	// probeKernel replaces kernelCan, for tests.
 	probeKernel func(subject) (bool, string)
 	socketDir   string // where engines have their sockets
@@ -169,6 +172,7 @@ func (e *env) dialTo(by *engine) (*netlinkx.Conn, error) {
 		NetNS:      e.netns,
 		ReadBuffer: e.opts.rcvbuf,
 		OnWarning:  e.onWarning,
+		Tap:        e.xfrmTap,
 	}
 	if by.path != "" {
 		cfg.Dial = by.dialXFRM

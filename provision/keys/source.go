@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -72,6 +74,24 @@ func (s *Source) Read(ctx context.Context, ref string) ([]byte, error) {
 	}
 	s.read[ref] = b
 	return b, nil
+}
+
+// Followed returns the references that were followed, sorted.
+func (s *Source) Followed() []string { return slices.Sorted(maps.Keys(s.read)) }
+
+// Digest writes references and what they lead to, each behind its length. Those
+// that were not followed yet are.
+func (s *Source) Digest(ctx context.Context, refs []string, to io.Writer) error {
+	for _, ref := range refs {
+		b, err := s.Read(ctx, ref)
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(to, "key %q %d %s ", ref, len(b), b); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *Source) find(ctx context.Context, ref string) ([]byte, error) {

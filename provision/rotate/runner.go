@@ -199,6 +199,16 @@ func (r *Runner) Wake() (at time.Time, ok bool) {
 	return at, ok
 }
 
+// Steady reports whether no change of keys is under way.
+func (r *Runner) Steady() bool {
+	for _, t := range r.tunnels {
+		if !t.Settled() {
+			return false
+		}
+	}
+	return true
+}
+
 // Status returns how the keys of the node's tunnels stand, in the document's
 // order, without a step taken.
 func (r *Runner) Status(ctx context.Context) (all []Outcome) {

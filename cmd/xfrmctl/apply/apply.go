@@ -17,6 +17,7 @@ import (
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/provision"
 	"github.com/xfrmctl/xfrmctl/provision/rotate"
+	"github.com/xfrmctl/xfrmctl/provision/stamp"
 )
 
 // Env is what the program gives a command. It is borrowed for one Run.
@@ -48,8 +49,12 @@ type Env struct {
 	// asked for, that of the run: auto, kernel or userspace. It comes before the
 	// three above and Userspace.
 	Engine func(choose func(asked string) (string, error)) error
-	// Userspace reports whether that engine is the userspace one.
+	// Userspace reports whether that engine is the userspace one. Kernel reports
+	// whether both SAs and interfaces are the kernel's.
 	Userspace func() (bool, error)
+	Kernel    func() (bool, error)
+	// Tap is for the connections that XFRM and Links are going to make.
+	Tap func(xfrm, routes netlinkx.Tap)
 }
 
 // WordError is a mistake in the words. Hint may be empty.
@@ -207,8 +212,20 @@ func Run(env *Env, verb string, args []string) error {
 	if env.Terminal && !env.JSON && !env.Verbose {
 		c.progress = &progress{out: env.Stderr, now: time.Now}
 	}
+	w.Brief = !c.writes()
+	once := c.writes() && verb == "apply" && w.every == 0 && !w.watch && !w.inbound
+	if once {
+		if res := c.remembered(); res != nil {
+			return c.summary(res, true)
+		}
+	}
 	if err := w.ReadAhead(env); err != nil { // it may name the engine
 		return err
+	}
+	if once {
+		if err := c.follow(); err != nil {
+			return err
+		}
 	}
 	links, err := env.Links()
 	if err != nil {
@@ -232,6 +249,8 @@ type command struct {
 	onRead   func(provision.Owner, *provision.State)
 	progress *progress // nil without a terminal
 	wake     time.Time // when the clock asks for the next step of a change of keys; zero: never
+	// recorder follows what is read, nil when nobody will want to know.
+	recorder *stamp.Recorder
 }
 
 func (c *command) run(links *ifaces.Conn) error {
@@ -239,6 +258,7 @@ func (c *command) run(links *ifaces.Conn) error {
 		return c.delete(links)
 	}
 	c.wake = time.Time{}
+	begun := time.Now()
 	r, err := c.words.Runner(c.env, &rotate.Config{OnTaken: c.onTaken})
 	if err != nil {
 		return err
@@ -248,7 +268,7 @@ func (c *command) run(links *ifaces.Conn) error {
 		return err
 	}
 	if err = r.Use(c.env.Ctx, s); err == nil {
-		err = c.with(r)
+		err = c.with(r, s, begun)
 	}
 	return errors.Join(err, s.Close())
 }
@@ -260,6 +280,10 @@ func (c *command) open(links *ifaces.Conn, owner provision.Owner) (*provision.Se
 	}
 	if c.onRead != nil {
 		cfg.OnRead = func(wanted *provision.State) { c.onRead(owner, wanted) }
+	}
+	if c.recorder != nil {
+		cfg.OnRead = func(*provision.State) { c.recorder.Begin() }
+		cfg.Routes = c.tappedRoutes
 	}
 	return c.words.Open(c.env, links, cfg)
 }
@@ -293,12 +317,15 @@ func (c *command) delete(links *ifaces.Conn) error {
 func (c *command) writes() bool { return !c.env.DryRun && (c.verb == "apply" || c.verb == "delete") }
 
 // with does the work of the commands that want a state.
-func (c *command) with(r *rotate.Runner) error {
+func (c *command) with(r *rotate.Runner, s *provision.Session, begun time.Time) error {
 	opts := provision.Options{Prune: c.words.prune, InboundOnly: c.words.inbound}
 	if c.writes() {
 		res, err := r.Apply(c.env.Ctx, opts)
 		c.wake, _ = r.Wake()
 		c.progress.end()
+		if err == nil && c.recorder != nil {
+			c.remember(r, s, res, begun)
+		}
 		return errors.Join(err, c.summary(res, err == nil))
 	}
 	res, err := r.PlanLast(c.env.Ctx, opts)

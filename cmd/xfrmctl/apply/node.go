@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"math"
@@ -12,6 +13,7 @@ import (
 	"github.com/xfrmctl/xfrmctl/ifaces"
 	"github.com/xfrmctl/xfrmctl/provision"
 	"github.com/xfrmctl/xfrmctl/provision/document"
+	"github.com/xfrmctl/xfrmctl/provision/keys"
 	"github.com/xfrmctl/xfrmctl/provision/rotate"
 )
 
@@ -22,9 +24,17 @@ type Node struct {
 	StateDir string
 	Boots    map[string]string // boot identifiers of other nodes
 	NoWait   bool              // for the lock
+	// Brief: nothing will be written, and the document is looked at once.
+	Brief bool
 
 	input []byte             // what came from standard input, which can be read once
 	ahead *document.Document // read by ReadAhead, and not asked for since
+
+	// What the last run went by.
+	sum      [sha256.Size]byte // of the document
+	askedFor string            // the engine, before the document said its word
+	source   *keys.Source
+	around   *surroundings
 }
 
 // SetBoot reads NODE=ID into Boots. Errors are *WordError.
@@ -53,19 +63,26 @@ func (n *Node) Read(env *Env) (*document.Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	limitMemory(len(b))
+	if n.Brief {
+		limitMemory(len(b))
+	}
 	d, err := document.Read(file, b)
 	if err != nil {
 		return nil, err
 	}
-	return d, env.Engine(d.EngineFor)
+	n.sum = sha256.Sum256(b)
+	return d, env.Engine(func(asked string) (string, error) {
+		n.askedFor = asked
+		return d.EngineFor(asked)
+	})
 }
 
 // limitMemory makes the collector hurry from a size on that goes with that of the
 // document, in bytes: else as much garbage again as a command needs waits to be
 // collected. A document of ten thousand tunnels has 3 MB; what is read of it, what
 // shall be and the plan for that are some 35 times as much. GOMEMLIMIT in the
-// environment is left alone.
+// environment is left alone. Not for who writes: that takes more memory, and the
+// time of a collector that cannot find what it looks for.
 func limitMemory(document int) {
 	const base, perByte = 64 << 20, 52
 	if debug.SetMemoryLimit(-1) == math.MaxInt64 {

@@ -33,8 +33,9 @@ func (n *Node) surroundings(env *Env) (*document.Surroundings, error) {
 		return nil, err
 	}
 	s := &surroundings{env: env, mtus: map[string]int{}}
+	n.around, n.source = s, &keys.Source{Getenv: env.Getenv}
 	return &document.Surroundings{
-		Keys: &keys.Source{Getenv: env.Getenv}, BootID: strings.TrimSpace(string(boot)), BootIDs: n.Boots, Userspace: userspace,
+		Keys: n.source, BootID: strings.TrimSpace(string(boot)), BootIDs: n.Boots, Userspace: userspace,
 		UnderlayMTU: s.mtu, Device: s.device, Namespace: namespace, Place: s.place,
 	}, nil
 }
