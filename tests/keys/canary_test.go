@@ -6,9 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 )
@@ -25,133 +23,6 @@ func canaries(n int) []canary {
 		src.Read(all[i][:]) //nolint:errcheck // never fails
 	}
 	return all
-}
-
-// A finder looks for any eight bytes in a row of any key, whichever way they are
-// written: raw, as hex, base64 or decimal numbers, with or without separators, from
-// front or back.
-type finder struct {
-	pieces map[uint64]string // eight bytes, and whose
-	bits   [1 << 17]byte     // of pieces, to rule out most windows at once
-}
-
-func newFinder(keys []canary) *finder {
-	f := &finder{pieces: map[uint64]string{}}
-	for i, k := range keys {
-		f.add(fmt.Sprintf("key %d", i), k[:])
-	}
-	return f
-}
-
-func (f *finder) add(name string, key []byte) {
-	for range 2 { // also backwards, as a little-endian word shows it
-		for i := 0; i+8 <= len(key); i++ {
-			p := binary.BigEndian.Uint64(key[i:])
-			f.pieces[p] = name
-			f.bits[p>>3%uint64(len(f.bits))] |= 1 << (p & 7)
-		}
-		key = slices.Clone(key)
-		slices.Reverse(key)
-	}
-}
-
-func (f *finder) scan(b []byte) string {
-	for i := 0; i+8 <= len(b); i++ {
-		p := binary.BigEndian.Uint64(b[i:])
-		if f.bits[p>>3%uint64(len(f.bits))]&(1<<(p&7)) == 0 {
-			continue
-		}
-		if name, ok := f.pieces[p]; ok {
-			return name
-		}
-	}
-	return ""
-}
-
-var (
-	separators = strings.NewReplacer("0x", "", `\x`, "", " ", "", "\n", "", "\t", "", ":", "", ",", "", "-", "", ";", "", `"`, "")
-	hexRun     = regexp.MustCompile(`[0-9A-Fa-f]{16,}`)
-	base64Run  = regexp.MustCompile(`[0-9A-Za-z+/_-]{11,}`)
-	decimalRun = regexp.MustCompile(`(\b\d{1,3}\b[ ,\[\]]*){8,}`)
-	decimal    = regexp.MustCompile(`\d+`)
-	escape     = regexp.MustCompile(`\\x[0-9a-f]{2}`)
-	fromURL    = strings.NewReplacer("-", "+", "_", "/")
-)
-
-// find says which key shows in a text, and how; "" none.
-func (f *finder) find(text string) string {
-	back := []byte(text)
-	slices.Reverse(back)
-	for _, form := range []struct{ name, text string }{
-		{"", text}, {" without separators", separators.Replace(text)}, {" backwards", string(back)},
-	} {
-		for _, kind := range []struct {
-			name string
-			find func(string) string
-		}{
-			{"raw", func(s string) string { return f.scan([]byte(s)) }},
-			{"escapes", func(s string) string { return f.scan(unescaped(s)) }}, {"hex", f.hex}, {"base64", f.base64}, {"decimal", f.decimal},
-		} {
-			if name := kind.find(form.text); name != "" {
-				return name + " as " + kind.name + form.name
-			}
-		}
-	}
-	return ""
-}
-
-func unescaped(text string) []byte {
-	return escape.ReplaceAllFunc([]byte(text), func(e []byte) []byte {
-		b, _ := hex.DecodeString(string(e[2:])) // hex digits
-		return b
-	})
-}
-
-func (f *finder) hex(text string) string {
-	for _, run := range hexRun.FindAllString(text, -1) {
-		for range 2 {
-			b, err := hex.DecodeString(run[:len(run)&^1])
-			if err != nil {
-				return ""
-			}
-			if name := f.scan(b); name != "" {
-				return name
-			}
-			run = run[1:]
-		}
-	}
-	return ""
-}
-
-func (f *finder) base64(text string) string {
-	for _, run := range base64Run.FindAllString(text, -1) {
-		run = fromURL.Replace(run)
-		for i := 0; i < 4 && i < len(run); i++ {
-			s := run[i:]
-			if len(s)%4 == 1 {
-				s = s[:len(s)-1]
-			}
-			b, _ := base64.RawStdEncoding.DecodeString(s) // what could be decoded
-			if name := f.scan(b); name != "" {
-				return name
-			}
-		}
-	}
-	return ""
-}
-
-func (f *finder) decimal(text string) string {
-	for _, run := range decimalRun.FindAllString(text, -1) {
-		var b []byte
-		for _, s := range decimal.FindAllString(run, -1) {
-			n, _ := strconv.Atoi(s) // digits
-			b = append(b, byte(n))
-		}
-		if name := f.scan(b); name != "" {
-			return name
-		}
-	}
-	return ""
 }
 
 // TestFinderFinds: a piece of one of 1,000 keys is found in each form, and

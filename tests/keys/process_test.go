@@ -20,24 +20,8 @@ import (
 // in a folder and with a limit that let one be made.
 func TestNoCoreFiles(t *testing.T) {
 	bin, find := engine.Binary(t), newFinder(canaries(1))
-	var old unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_CORE, &old); err != nil {
-		t.Fatal(err)
-	}
-	const all = unix.RLIM_INFINITY
-	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{Cur: all, Max: all}); err != nil {
-		t.Skipf("needs root to allow core files: %v", err)
-	}
-	t.Cleanup(func() { unix.Setrlimit(unix.RLIMIT_CORE, &old) }) //nolint:errcheck // it was that
-	control := exec.Command("sleep", "60")
-	control.Dir = t.TempDir()
-	if err := control.Start(); err != nil {
-		t.Fatal(err)
-	}
-	control.Process.Signal(unix.SIGABRT) //nolint:errcheck // seen below
-	control.Wait()                       //nolint:errcheck // ended by a signal
-	if made := cores(t, control.Dir); len(made) != 1 {
-		t.Skipf("needs core files in the folder of a process (kernel.core_pattern, RLIMIT_CORE): %q", made)
+	if why := allowCores(t); why != "" {
+		t.Skip(why)
 	}
 	for _, sig := range []syscall.Signal{unix.SIGABRT, unix.SIGSEGV, unix.SIGQUIT, unix.SIGBUS} {
 		for _, words := range []string{"--force -b -", "esp --socket sock --forget-keys"} {
@@ -59,6 +43,32 @@ func TestNoCoreFiles(t *testing.T) {
 			})
 		}
 	}
+}
+
+// allowCores has this test's processes leave core files in their folders, unless
+// they see to it that they do not, and says why it cannot.
+func allowCores(t *testing.T) (why string) {
+	t.Helper()
+	var old unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_CORE, &old); err != nil {
+		t.Fatal(err)
+	}
+	const all = unix.RLIM_INFINITY
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{Cur: all, Max: all}); err != nil {
+		return fmt.Sprintf("needs root to allow core files: %v", err)
+	}
+	t.Cleanup(func() { unix.Setrlimit(unix.RLIMIT_CORE, &old) }) //nolint:errcheck // it was that
+	control := exec.Command("sleep", "60")
+	control.Dir = t.TempDir()
+	if err := control.Start(); err != nil {
+		t.Fatal(err)
+	}
+	control.Process.Signal(unix.SIGABRT) //nolint:errcheck // seen below
+	control.Wait()                       //nolint:errcheck // ended by a signal
+	if made := cores(t, control.Dir); len(made) != 1 {
+		return fmt.Sprintf("needs core files in the folder of a process (kernel.core_pattern, RLIMIT_CORE): %q", made)
+	}
+	return ""
 }
 
 func cores(t *testing.T, dir string) []string {

@@ -5,7 +5,6 @@ package keys_test
 import (
 	"bytes"
 	"context"
-	"encoding/hex"
 	"errors"
 	"io/fs"
 	"os"
@@ -39,9 +38,11 @@ func (p *place) run(t *testing.T, k *canary, words ...string) string {
 		prepared := p.engine.Command(words...)
 		cmd.Args, cmd.Env = prepared.Args, prepared.Env
 	}
-	h := hex.EncodeToString(k[:])
-	cmd.Env = append(orElse(cmd.Env, os.Environ()), "CANARY=0x"+h[:40], "CANARY64=0x"+h, "GOTRACEBACK=system")
-	cmd.Stdin = strings.NewReader("0x" + h[:40] + "\n")
+	cmd.Env = append(orElse(cmd.Env, os.Environ()), "GOTRACEBACK=system")
+	for name, value := range k.environment() {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
+	cmd.Stdin = strings.NewReader(k.input())
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := p.ns.Do(cmd.Run)
@@ -120,21 +121,23 @@ func objects(t *testing.T, bin string, words ...string) []string {
 }
 
 // TestSweep gives keys to every command that the program has, in places where
-// they belong and in others.
+// they belong and in others: each key to all lines.
 func TestSweep(t *testing.T) {
+	if os.Getenv("XFRMCTL_LINES") == "" {
+		t.Skip("needs XFRMCTL_LINES, the tests of cmd/xfrmctl (make test sets it); nothing of this test ran")
+	}
 	lines := allLines(t, engine.Binary(t))
+	if why := allowCores(t); why != "" {
+		t.Log("core files are not seen:", why)
+	}
+	keys := sweptKeys(t)
 	places(t, func(t *testing.T, p *place) {
-		n, every := p.extent(t)
-		for i, k := range canaries(n) {
-			dir := t.TempDir()
-			fill := words(t, &k, dir)
-			for j, line := range lines {
-				if (i+j)%every == 0 {
-					p.run(t, &k, strings.Fields(fill.Replace(line))...)
-				}
-			}
-			p.lookAt(t, filepath.Join(dir, "state"))
-			p.lookAt(t, filepath.Join(dir, "out"))
+		n, keys := newTally(), keys
+		if !p.main() {
+			keys = keys[:(len(keys)+9)/10]
+		}
+		for i := range keys {
+			p.sweep(t, &keys[i], lines, n)
 			if t.Failed() {
 				return // the others would show the same
 			}
@@ -142,32 +145,51 @@ func TestSweep(t *testing.T) {
 		if kernel, err := exec.Command("dmesg").Output(); err == nil {
 			p.look(t, "dmesg", string(kernel))
 		}
+		t.Log(n)
+		for line, times := range n.other {
+			t.Logf("%d keys: %s", times, line)
+		}
 	})
 }
 
-// extent is how many keys are swept, and that each is given to every so many-th
-// of the lines: to fewer where programs take longer to start, or the same is looked
-// at on another kernel.
-func (p *place) extent(t *testing.T) (keys, every int) {
-	native := os.Getenv("XFRMCTL_KERNEL") == "native"
-	if n, err := strconv.Atoi(os.Getenv("XFRMCTL_CANARIES")); err == nil {
-		switch { // programs start quicker natively
-		case native && p.engine != nil:
-			return n, 5
-		case p.engine == nil && !native:
-			return (n + 4) / 5, 5
+// main reports whether this is where an engine is looked at at full length: the
+// userspace engine on this machine's kernel, other kernels themselves.
+func (p *place) main() bool { return (os.Getenv("XFRMCTL_KERNEL") == "native") == (p.engine != nil) }
+
+// sweptKeys are XFRMCTL_CANARIES keys, of all from XFRMCTL_CANARIES_FROM on.
+func sweptKeys(t *testing.T) []canary {
+	t.Helper()
+	number := func(name string, otherwise int) int {
+		v := os.Getenv(name)
+		if v == "" {
+			return otherwise
 		}
-		return (n + 19) / 20, 5
+		n, err := strconv.Atoi(v)
+		if err != nil || n < 0 {
+			t.Fatalf("%s=%s is no number of keys", name, v)
+		}
+		return n
 	}
-	switch {
-	case testing.Short():
-		return 1, 16
-	case native && p.engine != nil:
-		return 1, 1
-	case p.engine == nil && !native:
-		return 1, 8
+	from, n := number("XFRMCTL_CANARIES_FROM", 0), number("XFRMCTL_CANARIES", 1)
+	return canaries(from + n)[from:]
+}
+
+// TestProcesses gives one key to processes of their own, as a user starts them.
+func TestProcesses(t *testing.T) {
+	lines := allLines(t, engine.Binary(t))
+	every := 16 // TestSweep has them all
+	if testing.Short() {
+		every = 64
 	}
-	return 1, 16
+	places(t, func(t *testing.T, p *place) {
+		k, dir := canaries(1)[0], t.TempDir()
+		fill := words(t, &k, dir)
+		for i := 0; i < len(lines); i += every {
+			p.run(t, &k, strings.Fields(fill.Replace(lines[i]))...)
+		}
+		p.lookAt(t, filepath.Join(dir, "state"))
+		p.lookAt(t, filepath.Join(dir, "out"))
+	})
 }
 
 // allLines are the cases, and keys in the place of words of every command. A

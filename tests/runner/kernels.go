@@ -120,15 +120,19 @@ var (
 	hostPackage = regexp.MustCompile(`/runner$`)
 )
 
-// build compiles xfrmctl and the tests of each wanted package of module tests/,
-// statically, so that they run in every guest.
+// build compiles xfrmctl, once more as a program that carries out many command
+// lines (cmd/xfrmctl/lines_test.go), and the tests of each wanted package of module
+// tests/, statically, so that they run in every guest.
 func (s *session) build(want func(pkg string) bool) []binary {
 	s.step("build xfrmctl", func() error {
 		if err := s.show(s.command(".", "make", "-s", "build")); err != nil {
 			return err
 		}
-		s.env = append(s.env, "XFRMCTL_BIN="+filepath.Join(s.root, "xfrmctl"))
-		return nil
+		lines := filepath.Join(s.work, "xfrmctl-lines.test")
+		s.env = append(s.env, "XFRMCTL_BIN="+filepath.Join(s.root, "xfrmctl"), "XFRMCTL_LINES="+lines)
+		cmd := s.command(".", "go", "test", "-c", "-tags", "urfave_cli_no_docs", "-o", lines, "./cmd/xfrmctl")
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		return s.show(cmd)
 	})
 	var built []binary
 	s.step("build tests", func() error {

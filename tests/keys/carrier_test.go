@@ -1,0 +1,165 @@
+package keys_test
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A carrier is a process that carries out one key's command lines, each as a
+// process of its own would (cmd/xfrmctl/lines_test.go), so that whatever one of them
+// leaves in memory is there for the next ones to show.
+type carrier struct {
+	cmd     *exec.Cmd
+	lines   *json.Encoder
+	answers *json.Decoder
+	in      io.Closer
+	said    strings.Builder // on standard error
+}
+
+// carry starts a carrier in a folder of its own.
+func (p *place) carry(t *testing.T, dir string) *carrier {
+	t.Helper()
+	c := &carrier{cmd: exec.Command(os.Getenv("XFRMCTL_LINES"))}
+	c.cmd.Dir, c.cmd.Stderr = dir, &c.said
+	c.cmd.Env = os.Environ()
+	if p.engine != nil {
+		c.cmd.Env = p.engine.Command().Env
+	}
+	c.cmd.Env = append(c.cmd.Env, "GOTRACEBACK=crash", "GOGC=400")
+	in, err := c.cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := c.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.in, c.lines, c.answers = in, json.NewEncoder(in), json.NewDecoder(out)
+	if err := p.ns.Do(c.cmd.Start); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// do carries out a line and returns what it printed, and its exit code.
+func (c *carrier) do(k *canary, words []string) (printed string, code int, err error) {
+	late := time.AfterFunc(30*time.Second, func() { c.cmd.Process.Signal(unix.SIGQUIT) }) //nolint:errcheck // it may have ended
+	defer late.Stop()
+	line := map[string]any{"Words": words, "Input": []byte(k.input()), "Environment": k.environment()}
+	if err := c.lines.Encode(line); err != nil {
+		return "", 0, err
+	}
+	var answer struct {
+		Code    int
+		Printed []byte
+	}
+	err = c.answers.Decode(&answer)
+	return string(answer.Printed), answer.Code, err
+}
+
+// crash ends the carrier as a fault in it would, with all that it has in its
+// memory, and returns what it said.
+func (c *carrier) crash(t *testing.T) string {
+	t.Helper()
+	if err := c.cmd.Process.Signal(unix.SIGABRT); err != nil {
+		t.Error(err)
+	}
+	c.cmd.Wait() //nolint:errcheck // ended by a signal
+	c.in.Close()
+	if !strings.Contains(c.said.String(), "goroutine 1 ") {
+		t.Errorf("it did not crash:\n%.2000s", c.said.String())
+	}
+	if made := cores(t, c.cmd.Dir); len(made) > 0 {
+		t.Errorf("it leaves %q", made)
+	}
+	return c.said.String()
+}
+
+// input is what commands find on their standard input.
+func (k *canary) input() string { return "0x" + hex.EncodeToString(k[:20]) + "\n" }
+
+// environment is what references to it find there.
+func (k *canary) environment() map[string]string {
+	h := hex.EncodeToString(k[:])
+	return map[string]string{"CANARY": "0x" + h[:40], "CANARY64": "0x" + h}
+}
+
+// levels are how much xfrmctl is asked to say, and in which form: keys take turns.
+var levels = []string{"", "-v", "-j", "-j -v -p", "--quiet", "-s -s"}
+
+// A tally is what a sweep did.
+type tally struct {
+	keys, lines, worked int
+	bytes               int64            // that the lines printed
+	codes               map[string][]int // of all lines at one level, with the first key
+	other               map[string]int   // lines that ended otherwise with other keys
+}
+
+func newTally() *tally { return &tally{codes: map[string][]int{}, other: map[string]int{}} }
+
+func (n *tally) String() string {
+	return fmt.Sprintf("%d keys, %d command lines, of which %d worked, %d bytes printed, %d of them not alike for all keys", n.keys, n.lines, n.worked, n.bytes, len(n.other))
+}
+
+// count takes a line's end.
+func (n *tally) count(line, level, text string, at, code int) {
+	n.lines++
+	n.bytes += int64(len(text))
+	if code == 0 {
+		n.worked++
+	}
+	if at == len(n.codes[level]) {
+		n.codes[level] = append(n.codes[level], code)
+	} else if n.codes[level][at] != code {
+		n.other[level+" "+line]++
+	}
+}
+
+// sweep gives one key to all lines, and looks at all that comes of it.
+func (p *place) sweep(t *testing.T, k *canary, lines []string, n *tally) {
+	dir, err := os.MkdirTemp("", "canary")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	fill := words(t, k, dir)
+	run := filepath.Join(dir, "run")
+	if err := os.Mkdir(run, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	c := p.carry(t, run)
+	engine := "--engine kernel "
+	if p.engine != nil {
+		engine = "--engine userspace "
+	}
+	level := levels[n.keys%len(levels)]
+	for i, line := range lines {
+		filled := fill.Replace(line)
+		if !strings.HasPrefix(line, "-") {
+			filled = level + " " + filled
+		}
+		text, code, err := c.do(k, strings.Fields(engine+filled))
+		if err != nil {
+			t.Fatalf("%s: %v\n%.4000s", filled, errors.Join(err, c.cmd.Wait()), c.said.String())
+		}
+		p.look(t, filled, text)
+		n.count(line, level, text, i, code)
+	}
+	p.lookAtProcess(t, c.cmd.Process.Pid, "the process")
+	p.look(t, "a crash", c.crash(t))
+	for _, name := range []string{"state", "out", "run"} {
+		p.lookAt(t, filepath.Join(dir, name))
+	}
+	n.keys++
+}
