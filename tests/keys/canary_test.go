@@ -43,11 +43,11 @@ func TestFinderFinds(t *testing.T) {
 		"numbers": fmt.Sprint(k), "go": fmt.Sprintf("%#v", k), "quoted": quoted(k), "word": fmt.Sprintf("f(%#x, 0x1)", binary.LittleEndian.Uint64(k)),
 		"text backwards": backwards(hex.EncodeToString(k)), "base64 backwards": backwards(base64.StdEncoding.EncodeToString(k)),
 	} {
-		if got := f.find("object " + text + " is unknown"); !strings.HasPrefix(got, "key 777 ") {
+		if got, _ := f.find("object " + text + " is unknown"); !strings.HasPrefix(got, "key 777 ") {
 			t.Errorf("%s %q: found %q", name, text, got)
 		}
 	}
-	if got := f.find(hex.EncodeToString(k[:7]) + " state add src 10.0.0.1 dst 10.0.0.2 [1 2 3 4 5 6 7 8 9 10] 00112233445566778899aabbccddeeff"); got != "" {
+	if got, _ := f.find(hex.EncodeToString(k[:7]) + " state add src 10.0.0.1 dst 10.0.0.2 [1 2 3 4 5 6 7 8 9 10] 00112233445566778899aabbccddeeff"); got != "" {
 		t.Errorf("found %s where there is none", got)
 	}
 }

@@ -59,8 +59,8 @@ func (w *window) push(b byte) {
 	w.count++
 }
 
-// find says which key shows in a text, and how; "" none.
-func (f *finder) find(text string) string {
+// find says which key shows in a text, how, and where; "" none.
+func (f *finder) find(text string) (found string, end int) {
 	var raw, joined, escaped window
 	plain := [...]*window{&raw, &joined, &escaped}
 	hex, base64, decimal := &hexReader{f: f}, &base64Reader{f: f}, &decimalReader{f: f}
@@ -83,23 +83,23 @@ func (f *finder) find(text string) string {
 				continue
 			}
 			if name := f.owner(w.bits); name != "" {
-				return name + [...]string{" as raw", " as raw without separators", " as escapes"}[way]
+				return name + [...]string{" as raw", " as raw without separators", " as escapes"}[way], i + 1
 			}
 		}
 		if name := hex.read(text, i); name != "" {
-			return name + " as hex"
+			return name + " as hex", i + 1
 		}
 		if name := base64.read(c); name != "" {
-			return name + " as base64"
+			return name + " as base64", i + 1
 		}
 		if name := decimal.read(c); name != "" {
-			return name + " as decimal"
+			return name + " as decimal", i + 1
 		}
 	}
 	if name := decimal.read(' '); name != "" { // the last number ends with the text
-		return name + " as decimal"
+		return name + " as decimal", len(text)
 	}
-	return ""
+	return "", 0
 }
 
 // separates reports whether a byte may stand between those of a key.

@@ -63,8 +63,8 @@ func (p *place) run(t *testing.T, k *canary, words ...string) string {
 // look fails when a key shows in a text.
 func (p *place) look(t *testing.T, what, text string) {
 	t.Helper()
-	if found := p.find.find(text); found != "" {
-		t.Errorf("%s shows %s:\n%.2000q", what, found, text)
+	if found, end := p.find.find(text); found != "" {
+		t.Errorf("%s shows %s up to byte %d:\n%q", what, found, end, text[max(0, end-1000):min(len(text), end+1000)])
 	}
 }
 

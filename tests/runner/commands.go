@@ -1,9 +1,11 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -58,26 +60,38 @@ func (s *session) test(fuzzTime time.Duration) {
 	s.onKernels(all, l, bins, full, short)
 }
 
-// onKernels runs the binaries on all kernels, one after another, this machine's
-// first; the others when the lab is ready.
+// onKernels runs the binaries on all kernels: this machine's first; the others
+// when the lab is ready, each with a processor for itself. What is shown as it
+// comes has the machine for itself.
 func (s *session) onKernels(all []kernel, l *lab, bins []binary, full, short plan) {
-	waited := false
+	var guests []kernel
 	for _, k := range all {
 		if k.name == "native" {
 			s.runOn(k, release(), bins, full)
 			continue
 		}
-		if !waited {
-			s.wait(l, all)
-			waited = true
-		}
-		p := full
+		guests = append(guests, k)
+	}
+	if len(guests) > 0 {
+		s.wait(l, all)
+	}
+	guests = slices.DeleteFunc(guests, func(k kernel) bool { return l.releases[k.name] == "" })
+	atOnce := lanes()
+	if full.live {
+		atOnce = 1
+	}
+	var mu sync.Mutex
+	sessions := make([]*session, len(guests))
+	inLanes(len(guests), atOnce, func(i int) {
+		k, p := guests[i], full
 		if k.emulated {
 			p = short
 		}
-		if l.releases[k.name] != "" {
-			s.runOn(k, l.releases[k.name], bins, p)
-		}
+		sessions[i] = s.beside(fmt.Sprintf("%-8s ", k.name), &mu)
+		sessions[i].runOn(k, l.releases[k.name], bins, p)
+	})
+	for _, b := range sessions {
+		s.join(&b.report)
 	}
 	<-l.done
 }

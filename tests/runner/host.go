@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -90,38 +91,39 @@ func (s *session) goTest(c *collector, cmd *exec.Cmd) error {
 // A fuzz target by package.
 type target struct{ pkg, name string }
 
-// fuzz runs every fuzz target of the main module for a while. What it finds is
-// saved in the package's testdata, as always.
+// fuzz runs every fuzz target of the main module for a while, each on one
+// processor. What it finds is saved in the package's testdata, as always.
 func (s *session) fuzz(each time.Duration) {
 	g := &group{name: "fuzz", detail: fmt.Sprintf("%s each", each)}
 	start := time.Now()
 	s.step("fuzz targets, "+g.detail, func() error {
-		out, err := output(s.command(".", "go", "test", "-list", "^Fuzz", "./..."))
+		targets, err := s.fuzzTargets()
 		if err != nil {
 			return fmt.Errorf("list fuzz targets: %w", err)
 		}
-		for _, t := range fuzzTargets(out) {
-			if s.ctx.Err() != nil {
-				return s.ctx.Err()
-			}
-			s.fuzzOne(g, t, each)
-		}
-		return nil
+		g.results = make([]result, len(targets))
+		inLanes(len(targets), lanes(), func(i int) { g.results[i] = s.fuzzOne(targets[i], each) })
+		return s.ctx.Err()
 	})
 	g.took = time.Since(start)
 	s.groups = append(s.groups, g)
 }
 
-func (s *session) fuzzOne(g *group, t target, each time.Duration) {
-	cmd := s.command(".", "go", "test", "-run", "^$", "-fuzz", "^"+t.name+"$", "-fuzztime", each.String(), t.pkg)
-	out, err := cmd.CombinedOutput()
+func (s *session) fuzzOne(t target, each time.Duration) result {
 	r := result{pkg: t.pkg, test: t.name, status: passed}
+	if s.ctx.Err() != nil {
+		r.status, r.reason = skipped, "interrupted"
+		return r
+	}
+	cmd := s.command(".", "go", "test", "-run", "^$", "-fuzz", "^"+t.name+"$", "-fuzztime", each.String(), "-parallel", "1", t.pkg)
+	out, err := cmd.CombinedOutput()
+	said := ""
 	if err != nil && !timeWasUp(string(out)) {
 		r.status = failed
-		fmt.Fprintf(s.out, "%s\n", out)
+		said = string(out) + "\n"
 	}
-	g.results = append(g.results, r)
-	fmt.Fprintf(s.out, "   %-40s %s\n", r.name(), lastExecs(string(out)))
+	fmt.Fprintf(s.out, "%s   %-40s %s\n", said, r.name(), lastExecs(string(out)))
+	return r
 }
 
 // timeWasUp recognises what the go command now and then reports as a failure
@@ -143,21 +145,32 @@ func lastExecs(out string) string {
 	return all[len(all)-1]
 }
 
-// fuzzTargets reads `go test -list`: names, then a line "ok PACKAGE ...".
-func fuzzTargets(out string) []target {
-	var names []string
-	var targets []target
+var fuzzFunction = regexp.MustCompile(`(?m)^func (Fuzz\w+)\(`)
+
+// fuzzTargets looks for the targets in the sources, which takes no build.
+func (s *session) fuzzTargets() (targets []target, err error) {
+	const format = `{{$p := .}}{{range .TestGoFiles}}{{$p.ImportPath}} {{$p.Dir}}/{{.}}
+{{end}}{{range .XTestGoFiles}}{{$p.ImportPath}} {{$p.Dir}}/{{.}}
+{{end}}`
+	out, err := output(s.command(".", "go", "list", "-f", format, "./..."))
+	if err != nil {
+		return nil, err
+	}
 	for line := range strings.Lines(out) {
-		f := strings.Fields(line)
-		switch {
-		case len(f) == 1 && strings.HasPrefix(f[0], "Fuzz"):
-			names = append(names, f[0])
-		case len(f) >= 2 && f[0] == "ok":
-			for _, n := range names {
-				targets = append(targets, target{f[1], n})
-			}
-			names = nil
+		pkg, path, found := strings.Cut(strings.TrimSpace(line), " ")
+		if !found {
+			continue
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range fuzzFunction.FindAllSubmatch(text, -1) {
+			targets = append(targets, target{pkg, string(m[1])})
 		}
 	}
-	return targets
+	if len(targets) == 0 {
+		return nil, errors.New("none")
+	}
+	return targets, nil
 }

@@ -179,7 +179,8 @@ func (s *session) runOn(k kernel, release string, bins []binary, p plan) {
 	g := &group{name: k.name, detail: release}
 	start := time.Now()
 	s.step("kernel "+k.name, func() error {
-		list := filepath.Join(s.work, "tests.list")
+		file := strings.ReplaceAll(k.name, "/", "_")
+		list := filepath.Join(s.work, file+".list")
 		var lines strings.Builder
 		for _, b := range bins {
 			fmt.Fprintln(&lines, b.pkg, b.dir, b.path)
@@ -194,7 +195,7 @@ func (s *session) runOn(k kernel, release string, bins []binary, p plan) {
 		if k.name == "native" {
 			cmd = s.command(".", script[0], script[1:]...)
 		} else {
-			klog := filepath.Join(s.work, "logs", strings.ReplaceAll(k.name, "/", "_")+".kernel.log")
+			klog := filepath.Join(s.work, "logs", file+".kernel.log")
 			vm := []string{"--kernel", k.name, "--klog", klog, "--mem", fmt.Sprint(p.mem),
 				"--timeout", fmt.Sprintf("%.0f", (p.timeout + time.Minute).Seconds()), "--"}
 			cmd = s.command(".", filepath.Join(s.root, "tests", "lab", "vm.sh"), append(vm, script...)...)
