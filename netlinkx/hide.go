@@ -72,7 +72,7 @@ func randomBase64(run string) bool {
 			last = c
 		}
 	}
-	if run[0] == '/' { // paths have words of many kinds
+	if run[0] == '/' && !strings.ContainsAny(run, "+=") { // paths have words of many kinds
 		return changes*3 >= len(run)
 	}
 	return changes*4 >= len(run)

@@ -23,6 +23,7 @@ func TestHideKeys(t *testing.T) {
 		"no engine is running at /tmp/TestNoCoreFiles3268869614/001/sock":    "",
 		"SA esp spi 0x3bf2c9a1 to 2001:db8:ffff:ffff:ffff:ffff:ffff:ffff":    "",
 		"key xYTgvrIQyVLD92DxJivMdn9Yo0o= is":                                "key <hidden> is",
+		"key /Xo//xf+OGGcjDkAIRux7jez+qo= is":                                "key <hidden> is", // as a path may begin
 	} {
 		if want == "" {
 			want = in
@@ -45,7 +46,7 @@ func TestHideBase64(t *testing.T) {
 			shown++
 		}
 	}
-	if shown > 10 {
+	if shown > 5 {
 		t.Errorf("%d of 10,000 show", shown)
 	}
 }
