@@ -41,10 +41,6 @@ func TestThousandAtOnce(t *testing.T) {
 		}
 		if p.engine != nil {
 			p.lookAtProcess(t, p.engine.PID(), "the engine")
-			p.engine.Stop()
-			p.lookAt(t, p.engine.StateDir())
-			p.engine.Restart(t)
-			p.run(t, k, "-b", batch) // keys that the journal knows
 		}
 		p.run(t, k, "state", "deleteall")
 		p.run(t, k, "state", "flush")
@@ -53,6 +49,12 @@ func TestThousandAtOnce(t *testing.T) {
 			if p.works(t) && !strings.Contains(text, "0x1001") && !strings.Contains(text, "00001001") {
 				t.Errorf("%s saw nothing", name)
 			}
+		}
+		if p.engine != nil {
+			p.engine.Stop()
+			p.lookAt(t, p.engine.StateDir())
+			p.engine.Restart(t)
+			p.run(t, k, "-b", batch) // keys that the journal knows
 		}
 	})
 }
@@ -108,10 +110,10 @@ func (p *place) watch(t *testing.T) (end func() map[string]string) {
 		all = append(all, cmd)
 		t.Cleanup(func() { f.Close() })
 	}
-	time.Sleep(500 * time.Millisecond) // until they listen
+	p.untilSeen(t, dir, len(all), "f01") // they listen
 	return func() map[string]string {
 		texts := map[string]string{}
-		time.Sleep(300 * time.Millisecond) // until the last event is printed
+		p.untilSeen(t, dir, len(all), "f02") // they have printed all
 		for i, cmd := range all {
 			p.lookAtProcess(t, cmd.Process.Pid, "a monitor")
 			if err := cmd.Process.Signal(os.Interrupt); err != nil {
@@ -126,6 +128,30 @@ func (p *place) watch(t *testing.T) (end func() map[string]string) {
 		}
 		return texts
 	}
+}
+
+// untilSeen makes and deletes an SA until each of n monitors has printed its SPI
+// to its file.
+func (p *place) untilSeen(t *testing.T, dir string, n int, spi string) {
+	t.Helper()
+	if !p.works(t) {
+		return
+	}
+	const id = " src 10.9.0.1 dst 10.9.0.2 proto esp spi 0x"
+	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); {
+		p.run(t, &canary{}, append(strings.Fields("state add"+id+spi+" enc cipher_null"), "")...)
+		p.run(t, &canary{}, strings.Fields("state delete"+id+spi)...)
+		seen := 0
+		for i := range n {
+			if b, err := os.ReadFile(filepath.Join(dir, fmt.Sprint(i))); err == nil && strings.Contains(string(b), "00000"+spi) {
+				seen++
+			}
+		}
+		if seen == n {
+			return
+		}
+	}
+	t.Errorf("a monitor did not see SA 0x%s", spi)
 }
 
 // lookAtProcess looks at what /proc tells of a process, but for its memory.

@@ -3,6 +3,7 @@ package keys_test
 import (
 	"encoding/hex"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -141,9 +142,13 @@ func (p *keyProcess) end(t *testing.T, sig syscall.Signal) {
 // environment or descriptors of a running xfrmctl.
 func TestMemoryIsHidden(t *testing.T) {
 	const nobody = 65534
-	cmd := exec.Command(engine.Binary(t), "-b", "-")
+	cmd := exec.Command(engine.Binary(t), "--force", "-b", "-")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	said, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +157,12 @@ func TestMemoryIsHidden(t *testing.T) {
 	}
 	defer cmd.Wait() //nolint:errcheck // it ends with its input
 	defer in.Close()
-	time.Sleep(100 * time.Millisecond)
+	if _, err := io.WriteString(in, "nonsense\n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := said.Read(make([]byte, 1)); err != nil { // it has begun
+		t.Fatal(err)
+	}
 	for _, name := range []string{"environ", "mem", "maps", "fd/0"} {
 		reader := exec.Command("head", "-c", "1", fmt.Sprintf("/proc/%d/%s", cmd.Process.Pid, name))
 		reader.SysProcAttr = cmd.SysProcAttr

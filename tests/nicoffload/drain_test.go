@@ -4,7 +4,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/xfrmctl/xfrmctl/tests/sandbox"
 )
@@ -62,13 +61,20 @@ func TestVerify(t *testing.T) {
 	p.MustRun(t, ip, "neighbour", "add", "192.0.2.2", "lladdr", "00:11:22:33:44:55", "dev", p.dev)
 	p.add(t, 0x1000, key+" 128 reqid 1 offload require dev "+p.dev+" dir out")
 	p.MustRun(t, ip, strings.Fields("xfrm policy add src 192.0.2.1 dst 192.0.2.2 dir out tmpl proto esp reqid 1 mode transport")...)
-	done := make(chan struct{})
-	go func() {
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() { // from before the command's first look on
 		defer close(done)
-		time.Sleep(300 * time.Millisecond)                                   // the other one looks at the counters first
-		_, _ = p.Run("ping", "-c", "3", "-i", "0.2", "-W", "1", "192.0.2.2") // nobody answers
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				_, _ = p.Run("ping", "-c", "1", "-W", "1", "192.0.2.2") // nobody answers
+			}
+		}
 	}()
 	out, code := p.xfrmctl(t, strings.Fields("-j offload verify src 192.0.2.1 dst 192.0.2.2 proto esp spi 0x1000 for 3")...)
+	close(stop)
 	<-done
 	if code != 0 || !strings.Contains(out, `"hardware_share":1`) || !strings.Contains(out, `"on":"`+p.dev+`"`) {
 		t.Errorf("exit code %d: %s", code, out)
