@@ -105,9 +105,9 @@ func atLength() bool { return os.Getenv("XFRMCTL_DIFF_N") != "" }
 // count is how many commands the generator makes.
 func count(t *testing.T) int {
 	t.Helper()
-	n := uint64(1000)
+	n := uint64(600)
 	if testing.Short() {
-		n = 150
+		n = 120
 	}
 	return int(setting(t, "XFRMCTL_DIFF_N", n))
 }

@@ -18,7 +18,7 @@ func TestRows(t *testing.T) {
 	defer p.close()
 	part, parts := uint64(0), uint64(1)
 	if !atLength() {
-		parts = 6
+		parts = 8
 		if testing.Short() {
 			parts = 40
 		}

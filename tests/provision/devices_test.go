@@ -165,6 +165,61 @@ func TestOffload(t *testing.T) {
 	}
 }
 
+// TestPacketOffload: a device that does cryptography alone is asked for no more.
+// With require nothing is written; with prefer it does that, the plan says why, and
+// all goes again.
+func TestPacketOffload(t *testing.T) {
+	east, _ := ends(t, false)
+	dev := simulated(t, east)
+	text := func(word string) string {
+		return strings.Replace(with("    esn: false\n    offload: {out: "+word+"}\n    offload_type: packet"), "underlay: wire0", "underlay: "+dev, 1)
+	}
+	before := east.objects(t)
+	east.write(t, text("require"))
+	for _, verb := range []string{"plan", "apply"} {
+		if out, err := east.try(verb); err == nil || !strings.Contains(out, "office.yaml:11:20: no device can carry the outbound SA") || !strings.Contains(out, "packet") {
+			t.Errorf("%s: %v: %s", verb, err, out)
+		}
+	}
+	if after := east.objects(t); after != before {
+		t.Errorf("what was refused has changed something:\n%s", after)
+	}
+	east.write(t, text("prefer"))
+	if out := east.do(t, "plan"); !strings.Contains(out, "(nic-crypto on "+dev+": driver netdevsim does no packet offload)") {
+		t.Errorf("plan:\n%s", out)
+	}
+	east.do(t, "apply")
+	if out := east.do(t, "apply"); !strings.Contains(out, "east: 0 writes") {
+		t.Error(out)
+	}
+	east.do(t, "verify")
+	east.do(t, "diff")
+	if out := east.objects(t); strings.Count(out, "dir out mode crypto") != 1 || strings.Contains(out, "mode packet") || strings.Count(out, "proto esp spi") != 2 {
+		t.Errorf("objects:\n%s", out)
+	}
+	east.do(t, "delete")
+	if after := east.objects(t); after != before {
+		t.Errorf("delete leaves:\n%s\nof what was:\n%s", after, before)
+	}
+}
+
+// objects are the end's SAs, policies, XFRM interfaces and routes.
+func (e *end) objects(t *testing.T) string {
+	t.Helper()
+	all := ""
+	for _, words := range []string{"state list", "policy list"} {
+		out, err := runIn(e, e.command(strings.Fields(words)...).Args[1:])
+		if err != nil {
+			t.Fatalf("%s: %v: %s", words, err, out)
+		}
+		all += out
+	}
+	for _, words := range []string{"-o link show type xfrm", "route"} {
+		all += e.ns.MustRun(t, sandbox.IP(), strings.Fields(words)...)
+	}
+	return all
+}
+
 // TestEngineWord: the document names its engine, and one that is asked for
 // besides is refused at its line.
 func TestEngineWord(t *testing.T) {
