@@ -27,7 +27,7 @@ func (e *env) documents(run func(*documents.Env, []string) error, args []string)
 		Ctx: e.ctx, Stdin: e.stdin, Stdout: e.stdout, Stderr: e.stderr, NetNS: e.netns, JSON: e.opts.json, DryRun: e.opts.dryRun,
 		Encode: e.printJSON, XFRM: e.connection,
 		Links:     func() (*ifaces.Conn, error) { return e.dialIfaces(e.netns) },
-		Userspace: e.userspace,
+		Userspace: e.userspace, Device: e.devices.name,
 	}, args)
 	var words *documents.WordError
 	if errors.As(err, &words) {

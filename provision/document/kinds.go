@@ -36,6 +36,9 @@ func name() kind[string] {
 	}, form{Type: "string", Pattern: namePattern.String(), Not: &form{Pattern: "-to-"}}}
 }
 
+// Name returns s if it may be the name of a node, a tunnel or an owner.
+func Name(s string) (string, error) { return name().parse(s) }
+
 // word is any text.
 func word() kind[string] {
 	return kind[string]{func(s string) (string, error) {

@@ -40,6 +40,10 @@ func saDetail(got, want *netlinkx.SA, word string) (here, then any) {
 		return suite(got), suite(want)
 	case "tfcpad":
 		return got.TFCPad, want.TFCPad
+	case "offload":
+		if got.Offload != nil {
+			return "on a device", "in software: it is another device than the underlay, or not alike for both SAs"
+		}
 	case "encap":
 		if got.Encap != nil && want.Encap == nil {
 			return fmt.Sprintf("%s %d", got.Encap.Type, got.Encap.DstPort), "none: the kernel receives it only while a process holds the port"

@@ -32,6 +32,8 @@ type Options struct {
 	Local func(netip.Addr) bool
 	// UnderlayMTU returns the MTU of a device.
 	UnderlayMTU func(ctx context.Context, name string) (int, error)
+	// Device names a device by its index; nil when no device carries SAs.
+	Device func(index int32) string
 	// Unseen are lines about what could not be looked at.
 	Unseen []string
 	// Userspace: the SAs are the userspace engine's.
@@ -155,6 +157,7 @@ func (w *writer) resolve(ctx context.Context, tunnels []*tunnel) (*provision.Sta
 	if err != nil {
 		return nil, err
 	}
+	carried(out.State, w.state, tunnels)
 	return out.State, nil
 }
 

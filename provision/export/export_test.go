@@ -159,6 +159,46 @@ func TestKeys(t *testing.T) {
 	}
 }
 
+// TestOffloaded: what a device carries is written down, where it is the underlay.
+func TestOffloaded(t *testing.T) {
+	o := options()
+	o.Device = func(index int32) string { return map[int32]string{3: "eth0", 4: "eth1"}[index] }
+	for _, x := range []struct {
+		on         int32
+		flags      netlinkx.OffloadFlags
+		in         bool
+		want, lost string
+	}{
+		{3, 0, false, "offload: {out: prefer} #", ""},
+		{3, 0, true, "offload: prefer #", ""},
+		{3, netlinkx.OffloadPacket, true, "offload_type: packet", ""},
+		{4, 0, false, "", "offload (on a device here, in software"},
+	} {
+		there := has(t, office+mainTunnel, "east")
+		for _, sa := range there.SAs {
+			if sa.Dir == netlinkx.DirOut || x.in {
+				sa.Offload = &netlinkx.Offload{IfIndex: x.on, Flags: x.flags}
+			}
+		}
+		for _, p := range there.Policies {
+			if x.flags&netlinkx.OffloadPacket != 0 && p.IfID != 0 && p.Dir != netlinkx.PolicyFwd {
+				p.Offload = &netlinkx.Offload{IfIndex: x.on, Flags: x.flags}
+			}
+		}
+		res, err := Export(context.Background(), there, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		doc, lost := string(res.Document), strings.Join(res.Lost, "\n")
+		if !strings.Contains(doc, x.want) || (x.lost == "") != (lost == "") || !strings.Contains(lost, x.lost) {
+			t.Errorf("%+v: lost %q in\n%s", x, lost, doc)
+		}
+		if _, err := document.Read("doc", res.Document); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestNothing: what no document can have is told of, in a document that has
 // nothing.
 func TestNothing(t *testing.T) {

@@ -28,8 +28,9 @@ type tunnel struct {
 	mtu, fits   uint32          // 0: what fits
 	suite       *document.Suite // nil: documents do not name it
 	encap       bool            // documents can have the encapsulation here
-	notes       []string        // comments
-	line, lines int             // where it is in the text, from 1
+	carriage    carriage
+	notes       []string // comments
+	line, lines int      // where it is in the text, from 1
 }
 
 // saID is how package provision calls an SA.
@@ -163,7 +164,7 @@ func (w *writer) furnish() {
 			t.reqID = 0
 		}
 		reqIDs[t.reqID] = true
-		t.suite, t.encap = suiteOf(t.out), w.o.Userspace
+		t.suite, t.encap, t.carriage = suiteOf(t.out), w.o.Userspace, w.carriage(t)
 		kept = append(kept, t)
 	}
 	w.tunnels = kept

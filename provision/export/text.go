@@ -39,6 +39,9 @@ func (w *writer) text(keys func(*tunnel) (keys, spi string)) string {
 	reqIDs, ifIDs := w.ranges()
 	p.add("version: 1")
 	p.add("owner: {name: %s, reqid: %s, if_id: %s}", w.o.Owner, reqIDs, ifIDs)
+	if w.o.Userspace {
+		p.add("engine: userspace")
+	}
 	if len(w.tunnels) == 0 {
 		p.add("nodes: {}")
 		return p.String()
@@ -160,6 +163,7 @@ func (t *tunnel) saText(p *page, in string) {
 		p.add(in+"encap_port: %d", e.SrcPort)
 	}
 	t.marksText(p, in)
+	t.carriage.text(p, in)
 	if l := limits(&t.out.Limits); l != "" {
 		p.add(in+"lifetime: {%s}", l)
 	}
@@ -228,6 +232,9 @@ func (t *tunnel) ifaceText(p *page, in string) {
 		if t.routes != "true" {
 			p.add(in+"routes: %s", t.routes)
 		}
+	}
+	if d := t.carriage.device; t.iface == nil && d != "" && d != t.near.underlay {
+		p.add(in+"underlays: {%s: %s}", t.near.name, d)
 	}
 	switch t.guard {
 	case "true":

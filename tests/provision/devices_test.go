@@ -194,6 +194,9 @@ func TestPacketOffload(t *testing.T) {
 	}
 	east.do(t, "verify")
 	east.do(t, "diff")
+	if out, err := runIn(east, east.command("export", "--as", "east").Args[1:]); err != nil || !strings.Contains(out, "offload: {out: prefer} #") || strings.Contains(out, "offload (") {
+		t.Errorf("export: %v\n%s", err, out)
+	}
 	if out := east.objects(t); strings.Count(out, "dir out mode crypto") != 1 || strings.Contains(out, "mode packet") || strings.Count(out, "proto esp spi") != 2 {
 		t.Errorf("objects:\n%s", out)
 	}

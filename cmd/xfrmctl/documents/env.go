@@ -31,6 +31,8 @@ type Env struct {
 	Links func() (*ifaces.Conn, error)
 	// Userspace reports whether that engine is the userspace one.
 	Userspace func() (bool, error)
+	// Device names a device by its index.
+	Device func(index int32) string
 }
 
 // WordError is a mistake in the words. Hint may be empty.

@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/xfrmctl/xfrmctl/provision"
+	"github.com/xfrmctl/xfrmctl/provision/document"
 	"github.com/xfrmctl/xfrmctl/provision/export"
 	"github.com/xfrmctl/xfrmctl/provision/keys"
 )
@@ -28,9 +29,9 @@ func newExportWords() *exportWords {
 
 func (w *exportWords) options() []option {
 	return []option{
-		{"--as", "NODE", "what this machine is called in the document (here)", toString(&w.node)},
+		{"--as", "NODE", "what this machine is called in the document (here)", toName("--as", &w.node)},
 		{"--name", "ADDRESS=NODE", "what the machine with that endpoint is called; may be given again", w.setName},
-		{"--owner", "NAME", "in whose name apply will make objects (exported)", toString(&w.owner)},
+		{"--owner", "NAME", "in whose name apply will make objects (exported)", toName("--owner", &w.owner)},
 		{"--root", "REFERENCE", "where new keys come from (file:/etc/xfrmctl/OWNER.root)", w.setRoot},
 		{"--with-keys-to", "FILE", "write the keys that may be used again to a new file, mode 0600", toString(&w.keyFile)},
 	}
@@ -42,8 +43,21 @@ func (w *exportWords) setName(v string) error {
 	if !ok || err != nil || name == "" {
 		return wordError("--name takes ADDRESS=NODE, not %q", v)
 	}
-	w.names[addr] = name
+	w.names[addr], err = document.Name(name)
+	if err != nil {
+		return wordError("--name: %v", err)
+	}
 	return nil
+}
+
+// toName returns the setter of an option that is a name of documents.
+func toName(option string, to *string) func(string) error {
+	return func(v string) (err error) {
+		if *to, err = document.Name(v); err != nil {
+			return wordError("%s: %v", option, err)
+		}
+		return nil
+	}
 }
 
 func (w *exportWords) setRoot(v string) error {
@@ -125,7 +139,7 @@ func (w *exportWords) export(env *Env, state *provision.State, unseen []string) 
 	}
 	return export.Export(env.Ctx, state, &export.Options{
 		Node: w.node, Owner: w.owner, Names: w.names, Root: w.root, KeyFile: w.keyFile, Userspace: userspace, Unseen: unseen,
-		Local: func(a netip.Addr) bool { return local[a] }, UnderlayMTU: env.underlayMTU(),
+		Local: func(a netip.Addr) bool { return local[a] }, UnderlayMTU: env.underlayMTU(), Device: env.Device,
 	})
 }
 
