@@ -36,6 +36,7 @@ type Source struct {
 	// Getenv is os.Getenv; replaced by tests.
 	Getenv func(string) string
 	read   map[string][]byte
+	files  map[string]bool
 }
 
 // Check reports what is wrong with a reference, without following it.
@@ -79,6 +80,9 @@ func (s *Source) Read(ctx context.Context, ref string) ([]byte, error) {
 // Followed returns the references that were followed, sorted.
 func (s *Source) Followed() []string { return slices.Sorted(maps.Keys(s.read)) }
 
+// Files returns the paths of the files that were looked for, there or not, sorted.
+func (s *Source) Files() []string { return slices.Sorted(maps.Keys(s.files)) }
+
 // Digest writes references and what they lead to, each behind its length. Those
 // that were not followed yet are.
 func (s *Source) Digest(ctx context.Context, refs []string, to io.Writer) error {
@@ -99,7 +103,7 @@ func (s *Source) find(ctx context.Context, ref string) ([]byte, error) {
 	switch kind {
 	case "keys":
 		path, name, _ := strings.Cut(at, "#")
-		b, err := readFile(path, maxBundle)
+		b, err := s.file(path, maxBundle)
 		if err != nil {
 			return nil, err
 		}
@@ -117,9 +121,17 @@ func (s *Source) find(ctx context.Context, ref string) ([]byte, error) {
 		if dir == "" {
 			return nil, errors.New("CREDENTIALS_DIRECTORY is not set: credentials are for services of systemd (LoadCredential=)")
 		}
-		return readFile(filepath.Join(dir, at), maxKey)
+		return s.file(filepath.Join(dir, at), maxKey)
 	}
-	return readFile(at, maxKey)
+	return s.file(at, maxKey)
+}
+
+func (s *Source) file(path string, most int64) ([]byte, error) {
+	if s.files == nil {
+		s.files = map[string]bool{}
+	}
+	s.files[path] = true
+	return readFile(path, most)
 }
 
 // line finds the key of a name among lines of a name and a key each.

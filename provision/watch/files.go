@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -16,11 +17,12 @@ import (
 // links on the way: an editor renames a new file over the old one, others swap
 // a link. A file that is watched itself would be lost with the first of these.
 type files struct {
-	paths  []string
+	always []string
 	note   func(Change)
 	notify *fsnotify.Watcher
 
 	mu      sync.Mutex
+	more    []string
 	names   map[string]bool // whose change counts
 	folders map[string]bool
 }
@@ -35,7 +37,7 @@ func newFiles(paths []string, note func(Change)) (*files, error) {
 		if p, err = filepath.Abs(p); err != nil {
 			return nil, errors.Join(err, n.Close())
 		}
-		f.paths = append(f.paths, p)
+		f.always = append(f.always, p)
 	}
 	f.rescan()
 	for folder, ok := range f.folders {
@@ -49,18 +51,32 @@ func newFiles(paths []string, note func(Change)) (*files, error) {
 
 func (f *files) close() error { return f.notify.Close() }
 
+// follow takes the place of what was followed besides before.
+func (f *files) follow(paths []string) {
+	var more []string
+	for _, p := range paths {
+		if p, err := filepath.Abs(p); err == nil {
+			more = append(more, p)
+		}
+	}
+	f.mu.Lock()
+	f.more = more
+	f.mu.Unlock()
+	f.rescan()
+}
+
 // rescan follows the paths anew. A folder that cannot be watched now is tried
 // again the next time.
 func (f *files) rescan() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	names, folders := map[string]bool{}, map[string]bool{}
-	for _, p := range f.paths {
+	for _, p := range slices.Concat(f.always, f.more) {
 		for _, name := range trail(p) {
 			names[name] = true
 			folders[filepath.Dir(name)] = false
 		}
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	for folder := range f.folders {
 		if _, still := folders[folder]; !still {
 			_ = f.notify.Remove(folder) // it may be gone

@@ -120,6 +120,10 @@ func (w *Watcher) Look(i *Interest) {
 	w.pending.Drift, w.pending.What, w.pending.Lost = false, "", false
 }
 
+// Follow says which files are watched from now on besides Config.Files, such as
+// those with keys. What cannot be watched is tried again with each Wait.
+func (w *Watcher) Follow(paths []string) { w.files.follow(paths) }
+
 // Wait waits for a change, for at most as long as atMost. Drift is told not
 // before hold is over, a file's change at once. Errors: that of ctx, or what
 // ended one of the sources.

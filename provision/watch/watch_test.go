@@ -236,6 +236,29 @@ func TestFiles(t *testing.T) {
 	}
 }
 
+// TestFollow: files that come to be followed later, there or not, and no more.
+func TestFollow(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := start(t, dir+"/office.yaml")
+	for _, key := range []string{"root", "root.2"} {
+		b.w.Follow([]string{filepath.Join(dir, key), filepath.Join(dir, "no", "such", "folder")})
+		write(key)
+		if c, err := b.w.Wait(t.Context(), 10*time.Second, 0); err != nil || !c.Files {
+			t.Errorf("%s: %+v, %v", key, c, err)
+		}
+	}
+	write("root") // nobody needs it any more
+	if c, err := b.w.Wait(t.Context(), 300*time.Millisecond, 0); err != nil || c.Files {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
 // TestNoFile: one that is not there yet may come.
 func TestNoFile(t *testing.T) {
 	dir := t.TempDir()

@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -92,7 +93,11 @@ func TestWatch(t *testing.T) {
 		if err := os.Rename(path+".new", path); err != nil {
 			t.Fatal(err)
 		}
-		s.until(t, at, "1 writes: change 1")
+		at = s.until(t, at, "1 writes: change 1")
+		if err := os.WriteFile(filepath.Join(e.dir, "root"), bytes.Repeat([]byte("secret? "), 5), 0o600); err != nil { // new keys, new SPIs
+			t.Fatal(err)
+		}
+		s.until(t, at, "new spi 2")
 		s.end(t)
 		e.do(t, "verify")
 	})

@@ -17,7 +17,7 @@ import (
 )
 
 // defaultEvery is how often --watch looks when nothing tells it to: what it is
-// not told of are files of keys, and namespaces that interfaces live in.
+// not told of are namespaces that interfaces live in, and keys that are in no file.
 const defaultEvery = 5 * time.Minute
 
 // stay applies again and again until the program is told to end. Only the first
@@ -71,6 +71,7 @@ func (s *stayer) rounds(links *ifaces.Conn) error {
 	if err := s.c.run(links); err != nil {
 		return err
 	}
+	s.follow()
 	s.c.env.Tell("READY=1", s.status())
 	for hold := time.Duration(0); ; {
 		if err := s.c.env.Flush(); err != nil {
@@ -87,8 +88,16 @@ func (s *stayer) rounds(links *ifaces.Conn) error {
 			s.c.env.Tell("RELOADING=1", monotonic())
 		}
 		s.round(links)
+		s.follow()
 		hold = s.holdBack(change)
 		s.c.env.Tell("READY=1", s.status())
+	}
+}
+
+// follow has the files with keys watched that the last round read.
+func (s *stayer) follow() {
+	if source := s.c.words.source; s.watcher != nil && source != nil {
+		s.watcher.Follow(source.Files())
 	}
 }
 
