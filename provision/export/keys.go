@@ -85,7 +85,7 @@ func (w *writer) introduce(keys bool) {
 		}
 	}
 	if keys {
-		w.head = append(w.head, "Keys are in "+w.o.KeyFile+". They go with their SPIs (spi), and keys rotate does not take such tunnels:", "take spi out at both ends first, which makes their SAs anew.")
+		w.head = append(w.head, "Keys are in "+w.o.KeyFile+".", "For keys rotate take spi out at both ends, which makes the SAs anew.")
 	}
 	if fresh > 0 {
 		from := w.o.Root
@@ -97,7 +97,7 @@ func (w *writer) introduce(keys bool) {
 	if counters > 0 && w.o.KeyFile != "" {
 		w.head = append(w.head, fmt.Sprintf("Old keys that must not come again: %d; with a new counter they would repeat IVs (RFC 8221 section 5).", counters))
 	}
-	w.head = append(w.head, "Not looked at: GRO and GSO of underlays (gro), see xfrmctl gro show.")
+	w.head = append(w.head, "GRO settings of underlays (gro) were not looked at.")
 	told := len(w.rest)
 	for _, t := range w.tunnels {
 		told += len(t.notes)

@@ -82,6 +82,7 @@ func TestFromAScript(t *testing.T) {
 		shown := block(t, page, "From a shell script", "yaml")
 		if userspace { // where guards are routes in any case
 			shown = strings.Replace(shown, "    guard: routes\n", "", 1)
+			shown = strings.Replace(shown, "\nnodes:", "\nengine: userspace\nnodes:", 1)
 		}
 		old := build(t, shown, userspace)
 		old.machines["east"].script(t, block(t, page, "From a shell script", "sh"))

@@ -156,17 +156,11 @@ func (s *site) onWire(node, other, dev string) {
 
 // run runs xfrmctl on a machine.
 func (m *machine) run(words ...string) (string, error) {
-	cmd := exec.Command(m.binary, append([]string{"--engine", "kernel"}, words...)...)
-	if m.engine != nil {
-		cmd = m.engine.Command(words...)
-	}
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	err := m.ns.Do(cmd.Run)
-	if strings.Contains(out.String(), "secret!") {
+	out, err := engine.Said(m.ns, engine.Prepare(m.binary, m.engine, words...))
+	if strings.Contains(out, "secret!") {
 		err = fmt.Errorf("the secret shows (%w)", err)
 	}
-	return out.String(), err
+	return out, err
 }
 
 // do runs a command that takes the document, and has to work.
@@ -183,12 +177,8 @@ func (m *machine) do(t *testing.T, verb string, words ...string) string {
 // boots are the options that name the other nodes' boot, which is this one.
 func (s *site) boots(t *testing.T) (words []string) {
 	t.Helper()
-	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		t.Fatal(err)
-	}
 	for name := range s.doc.Nodes {
-		words = append(words, "--boot-id", name+"="+strings.TrimSpace(string(b)))
+		words = append(words, "--boot-id", name+"="+sandbox.BootID(t))
 	}
 	return words
 }

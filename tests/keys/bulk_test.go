@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/xfrmctl/xfrmctl/tests/engine"
 )
 
 // TestThousandAtOnce has an engine with 1,000 keys, and looks at all that lists,
@@ -68,10 +70,7 @@ func (p *place) works(t *testing.T) bool {
 // reveal asks for the keys as hex digits, the one way to see them.
 func (p *place) reveal(t *testing.T) (keys []string) {
 	t.Helper()
-	cmd := exec.Command(p.bin, "--engine", "kernel", "--show-keys", "-j", "state", "list")
-	if p.engine != nil {
-		cmd = p.engine.Command("--show-keys", "-j", "state", "list")
-	}
+	cmd := engine.Prepare(p.bin, p.engine, "--show-keys", "-j", "state", "list")
 	var out strings.Builder
 	cmd.Stdout = &out
 	if err := p.ns.Do(cmd.Run); err != nil {
@@ -95,10 +94,7 @@ func (p *place) watch(t *testing.T) (end func() map[string]string) {
 	var all []*exec.Cmd
 	dir := t.TempDir()
 	for i, words := range [][]string{{"monitor"}, {"-j", "monitor"}, {"-v", "-ts", "-s", "monitor"}} {
-		cmd := exec.Command(p.bin, append([]string{"--engine", "kernel"}, words...)...)
-		if p.engine != nil {
-			cmd = p.engine.Command(words...)
-		}
+		cmd := engine.Prepare(p.bin, p.engine, words...)
 		f, err := os.Create(filepath.Join(dir, fmt.Sprint(i)))
 		if err != nil {
 			t.Fatal(err)

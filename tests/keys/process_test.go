@@ -189,18 +189,11 @@ func TestProgramsOfCommands(t *testing.T) {
 		if err := os.WriteFile(path, []byte(words(t, &keys[0], dir).Replace(text)), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		cmd := exec.Command(p.bin, "--engine", "kernel", "-v", "plan", path, "--as", "east", "--state-dir", filepath.Join(dir, "state"))
-		if p.engine != nil {
-			cmd = p.engine.Command(cmd.Args[3:]...)
-		}
-		out, err := func() (out []byte, err error) {
-			err = p.ns.Do(func() error { out, err = cmd.CombinedOutput(); return err })
-			return out, err
-		}()
+		out, err := engine.Said(p.ns, engine.Prepare(p.bin, p.engine, "-v", "plan", path, "--as", "east", "--state-dir", filepath.Join(dir, "state")))
 		if err != nil {
 			t.Errorf("%v\n%s", err, out)
 		}
-		p.look(t, "plan", string(out))
+		p.look(t, "plan", out)
 		b, err := os.ReadFile(seen)
 		if err != nil || !strings.Contains(string(b), "plan\x00") {
 			t.Errorf("the program saw nothing: %v, %q", err, b)

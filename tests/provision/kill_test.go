@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xfrmctl/xfrmctl/tests/engine"
 	"github.com/xfrmctl/xfrmctl/tests/sandbox"
 )
 
@@ -216,8 +217,5 @@ func census(t *testing.T, e *end) string {
 func runIn(e *end, args []string) (string, error) {
 	cmd := e.command()
 	cmd.Args = append(cmd.Args[:1], args...)
-	var b bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &b, &b
-	err := e.ns.Do(cmd.Run)
-	return b.String(), err
+	return engine.Said(e.ns, cmd)
 }

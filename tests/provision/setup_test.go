@@ -76,11 +76,7 @@ func ends(t *testing.T, userspace bool) (east, west *end) {
 // write puts a document where the command finds it.
 func (e *end) write(t *testing.T, text string) string {
 	t.Helper()
-	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		t.Fatal(err)
-	}
-	text = strings.NewReplacer("@ROOT@", filepath.Join(e.dir, "root"), "@BOOT@", strings.TrimSpace(string(boot))).Replace(text)
+	text = strings.NewReplacer("@ROOT@", filepath.Join(e.dir, "root"), "@BOOT@", sandbox.BootID(t)).Replace(text)
 	path := filepath.Join(e.dir, "office.yaml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -90,23 +86,17 @@ func (e *end) write(t *testing.T, text string) string {
 
 // command prepares xfrmctl for this end.
 func (e *end) command(words ...string) *exec.Cmd {
-	if e.engine != nil {
-		return e.engine.Command(words...)
-	}
-	return exec.Command(e.binary, append([]string{"--engine", "kernel"}, words...)...)
+	return engine.Prepare(e.binary, e.engine, words...)
 }
 
 // try runs a command with the document of dir.
 func (e *end) try(verb string, words ...string) (string, error) {
 	args := append([]string{verb, filepath.Join(e.dir, "office.yaml"), "--as", e.name, "--state-dir", filepath.Join(e.dir, e.name)}, words...)
-	cmd := e.command(args...)
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	err := e.ns.Do(cmd.Run)
-	if strings.Contains(out.String(), "secret") {
+	out, err := engine.Said(e.ns, e.command(args...))
+	if strings.Contains(out, "secret") {
 		err = fmt.Errorf("the secret shows (%w)", err)
 	}
-	return out.String(), err
+	return out, err
 }
 
 func (e *end) do(t *testing.T, verb string, words ...string) string {

@@ -4,7 +4,6 @@
 package rotation
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -111,12 +110,8 @@ func (e *end) file() string { return filepath.Join(e.dir, "office.yaml") }
 // write puts the document where both ends find it.
 func (e *end) write(t *testing.T, keys string) {
 	t.Helper()
-	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		t.Fatal(err)
-	}
 	text := strings.ReplaceAll(document, "@KEYS@", keys)
-	text = strings.NewReplacer("@DIR@", e.dir, "@BOOT@", strings.TrimSpace(string(boot))).Replace(text)
+	text = strings.NewReplacer("@DIR@", e.dir, "@BOOT@", sandbox.BootID(t)).Replace(text)
 	if err := os.WriteFile(e.file(), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -124,19 +119,12 @@ func (e *end) write(t *testing.T, keys string) {
 
 // command prepares xfrmctl for this end.
 func (e *end) command(words ...string) *exec.Cmd {
-	if e.engine != nil {
-		return e.engine.Command(words...)
-	}
-	return exec.Command(e.binary, append([]string{"--engine", "kernel"}, words...)...)
+	return engine.Prepare(e.binary, e.engine, words...)
 }
 
 // try runs xfrmctl and returns what it said.
 func (e *end) try(words ...string) (string, error) {
-	cmd := e.command(words...)
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	err := e.ns.Do(cmd.Run)
-	return out.String(), err
+	return engine.Said(e.ns, e.command(words...))
 }
 
 func (e *end) do(t *testing.T, words ...string) string {

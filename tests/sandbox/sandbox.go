@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -91,4 +92,14 @@ func IP() string {
 		return ip
 	}
 	return "ip"
+}
+
+// BootID is this boot's identifier, as documents name it.
+func BootID(t testing.TB) string {
+	t.Helper()
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(id))
 }

@@ -43,11 +43,7 @@ func build(t *testing.T, userspace bool, text string, start ...string) *site {
 	t.Helper()
 	needs(t)
 	pair := sandbox.NewPair(t)
-	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		t.Fatal(err)
-	}
-	boots := func(other string) string { return "--boot-id " + other + "=" + strings.TrimSpace(string(id)) }
+	boots := func(other string) string { return "--boot-id " + other + "=" + sandbox.BootID(t) }
 	dir := t.TempDir()
 	for name, text := range map[string]string{"office.yaml": office, "office.root": secret} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
@@ -61,7 +57,7 @@ func build(t *testing.T, userspace bool, text string, start ...string) *site {
 		start = append([]string{espUnit}, start...)
 	} else {
 		pair.A.NeedDirection(t, "the unit files did not run")
-		west = exec.Command(engine.Binary(t), append([]string{"--engine", "kernel"}, words...)...)
+		west = engine.Prepare(engine.Binary(t), nil, words...)
 	}
 	west.Env = append(west.Environ(), "CREDENTIALS_DIRECTORY="+dir)
 	var out bytes.Buffer
