@@ -130,6 +130,15 @@ func TestSweep(t *testing.T) {
 	if why := allowCores(t); why != "" {
 		t.Log("core files are not seen:", why)
 	}
+	if testing.Short() { // looked at on other kernels
+		some := lines[:0]
+		for i, line := range lines {
+			if i%4 == 0 {
+				some = append(some, line)
+			}
+		}
+		lines = some
+	}
 	keys := sweptKeys(t)
 	places(t, func(t *testing.T, p *place) {
 		n, keys := newTally(), keys

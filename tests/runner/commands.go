@@ -76,7 +76,7 @@ func (s *session) onKernels(all []kernel, l *lab, bins []binary, full, short pla
 		s.wait(l, all)
 	}
 	guests = slices.DeleteFunc(guests, func(k kernel) bool { return l.releases[k.name] == "" })
-	atOnce := lanes()
+	atOnce := guestLanes(full.mem)
 	if full.live {
 		atOnce = 1
 	}

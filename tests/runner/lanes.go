@@ -2,13 +2,38 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"io"
+	"os"
 	"runtime"
+	"strings"
 	"sync"
 )
 
 // lanes is how many things with one processor each run at a time.
 func lanes() int { return min(runtime.NumCPU(), 4) }
+
+// guestLanes is how many guests of so many MiB run at a time: as many as fit into
+// the memory that is free, emulators with half of that again, and at least one.
+func guestLanes(mem int) int {
+	text, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 1
+	}
+	return max(1, min(lanes(), availableMiB(string(text))/(mem+mem/2)))
+}
+
+// availableMiB reads /proc/meminfo.
+func availableMiB(text string) (n int) {
+	for line := range strings.Lines(text) {
+		if kib := 0; strings.HasPrefix(line, "MemAvailable:") {
+			if _, err := fmt.Sscanf(line, "MemAvailable: %d kB", &kib); err == nil {
+				n = kib >> 10
+			}
+		}
+	}
+	return n
+}
 
 // inLanes calls f for each of n numbers, at most so many at a time, the low ones
 // first, and returns when all are done.

@@ -8,6 +8,16 @@ import (
 	"testing"
 )
 
+func TestAvailableMiB(t *testing.T) {
+	const text = "MemTotal:       24684432 kB\nMemFree:        21590000 kB\nMemAvailable:   8388608 kB\n"
+	if n := availableMiB(text); n != 8192 {
+		t.Errorf("%d MiB", n)
+	}
+	if n := availableMiB("nothing of it"); n != 0 {
+		t.Errorf("%d MiB where nothing is said", n)
+	}
+}
+
 // TestLanes: everything is done once, never more at a time than there are lanes,
 // and lines of several sessions stay whole.
 func TestLanes(t *testing.T) {
