@@ -139,6 +139,7 @@ func TestSeesWhatPoliciesMiss(t *testing.T) {
 
 // What the userspace engine has no policy for it drops: it cannot send in clear.
 func TestUserspaceEngineDropsWhatPoliciesMiss(t *testing.T) {
+	t.Parallel()
 	needTUN(t)
 	r := runSabotaged(t, demo.Userspace(binary(t)), func(l *demo.Link) {
 		if l.Mode == netlinkx.ModeTransport {
@@ -176,9 +177,13 @@ func seesThroughNullEncryption(t *testing.T, e demo.Engine) {
 
 // Ends that do not have the same key: nothing gets through, and the SA that
 // refused it is named.
-func TestNoticesThatNothingArrives(t *testing.T) { onBoth(t, noticesThatNothingArrives) }
+func TestNoticesThatNothingArrives(t *testing.T) {
+	t.Parallel() // most of it is waiting for answers
+	onBoth(t, noticesThatNothingArrives)
+}
 
 func noticesThatNothingArrives(t *testing.T, e demo.Engine) {
+	t.Parallel()
 	seen := map[netlinkx.SPI]bool{}
 	r := runSabotaged(t, e, func(l *demo.Link) {
 		for _, sa := range l.SAs {

@@ -190,6 +190,7 @@ func (s *session) runOn(k kernel, release string, bins []binary, p plan) {
 		}
 		s.groups = append(s.groups, g)
 		script := append([]string{filepath.Join(s.root, "tests", "lab", "run-tests.sh"), list,
+			"-test.parallel=4", // tests that mostly wait, also on one processor
 			"-test.timeout=" + p.timeout.String()}, p.flags...)
 		var cmd *exec.Cmd
 		if k.name == "native" {
