@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/xfrmctl/xfrmctl/provision"
 	"github.com/xfrmctl/xfrmctl/provision/keys"
@@ -20,20 +20,39 @@ type kind[T any] struct {
 	form  form
 }
 
-var (
-	namePattern      = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}$`)
-	namespacePattern = regexp.MustCompile(`^[^/ \t\n]{1,255}$`)
-	devicePattern    = regexp.MustCompile(`^[^/:% \x00-\x1f\x7f]{1,15}$`)
+// What the schema says of names. They are looked at without it: compiling these
+// takes a program longer than all else that it does when it starts.
+const (
+	namePattern      = `^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}$`
+	namespacePattern = `^[^/ \t\n]{1,255}$`
+	devicePattern    = `^[^/:% \x00-\x1f\x7f]{1,15}$`
 )
+
+func isName(s string) bool {
+	other := func(r rune) bool {
+		return (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '_' && r != '.' && r != '-'
+	}
+	return s != "" && len(s) <= 64 && s[0] != '.' && !strings.ContainsFunc(s, other)
+}
+
+func isNamespace(s string) bool {
+	n := utf8.RuneCountInString(s)
+	return 1 <= n && n <= 255 && !strings.ContainsAny(s, "/ \t\n")
+}
+
+func isDevice(s string) bool {
+	refused := func(r rune) bool { return r <= ' ' || r == 0x7f || r == '/' || r == ':' || r == '%' }
+	return s != "" && len(s) <= 15 && !strings.ContainsFunc(s, refused)
+}
 
 // name is that of a node, a tunnel or an owner.
 func name() kind[string] {
 	return kind[string]{func(s string) (string, error) {
-		if !namePattern.MatchString(s) || strings.Contains(s, "-to-") {
+		if !isName(s) || strings.Contains(s, "-to-") {
 			return "", fmt.Errorf("%q is no name: letters, digits, - _ . and at most 64 of them, without -to-", s)
 		}
 		return s, nil
-	}, form{Type: "string", Pattern: namePattern.String(), Not: &form{Pattern: "-to-"}}}
+	}, form{Type: "string", Pattern: namePattern, Not: &form{Pattern: "-to-"}}}
 }
 
 // Name returns s if it may be the name of a node, a tunnel or an owner.
@@ -53,13 +72,13 @@ func word() kind[string] {
 func device() kind[string] {
 	return kind[string]{func(s string) (string, error) {
 		switch {
-		case !devicePattern.MatchString(s) || len(s) > 15:
+		case !isDevice(s):
 			return "", fmt.Errorf("%q is no name of a device: at most 15 bytes without / : %% and blanks", s)
 		case slices.Contains(noDevices(), s):
 			return "", fmt.Errorf("%q is no name of a device: the kernel has another meaning for it", s)
 		}
 		return s, nil
-	}, form{Type: "string", Pattern: devicePattern.String(), Not: &form{Enum: noDevices()}}}
+	}, form{Type: "string", Pattern: devicePattern, Not: &form{Enum: noDevices()}}}
 }
 
 // noDevices are names that no device can have: those of folders, also of the
@@ -69,11 +88,11 @@ func noDevices() []string { return []string{".", "..", "all", "default"} }
 // namespace is the name of a network namespace, as `ip netns` has it.
 func namespace() kind[string] {
 	return kind[string]{func(s string) (string, error) {
-		if !namespacePattern.MatchString(s) || s == "." || s == ".." {
+		if !isNamespace(s) || s == "." || s == ".." {
 			return "", fmt.Errorf("%q is no name of a network namespace, a file in /run/netns", s)
 		}
 		return s, nil
-	}, form{Type: "string", Pattern: namespacePattern.String(), Not: &form{Enum: []string{".", ".."}}}}
+	}, form{Type: "string", Pattern: namespacePattern, Not: &form{Enum: []string{".", ".."}}}}
 }
 
 func oneOf(words ...string) kind[string] {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 
@@ -97,7 +98,7 @@ func (r *reader) err() error {
 
 // excerpt adds the line to a problem.
 func (r *reader) excerpt(p *Problem) {
-	p.Msg = longWord.ReplaceAllStringFunc(r.hide(p.Msg), func(w string) string { return w[:shownWord] + "…" })
+	p.Msg = longWord().ReplaceAllStringFunc(r.hide(p.Msg), func(w string) string { return w[:shownWord] + "…" })
 	if p.Line > len(r.lines) {
 		return
 	}
@@ -124,8 +125,8 @@ func (r *reader) excerpt(p *Problem) {
 const maxLine = 160
 
 // longWord is a word that would fill a message, of which shownWord bytes are
-// shown.
-var longWord = regexp.MustCompile(`[[:graph:]]{121,}`)
+// shown. It is compiled for the first mistake.
+var longWord = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[[:graph:]]{121,}`) })
 
 const shownWord = 80
 
