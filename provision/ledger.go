@@ -1,7 +1,6 @@
 package provision
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -31,7 +30,9 @@ type store struct {
 	objects         map[ID]string
 	dirs            map[ID]netlinkx.Dir // of SAs whose kernel has none
 	spent           map[string]keyState
-	prints          map[*netlinkx.SA]string // of SAs of this session, which do not change
+	markers         map[string]string           // of keys that are intended or sent: the name of the marker
+	there           map[string]*netlinkx.Policy // markers that were seen when last read, by name
+	prints          map[*netlinkx.SA]string     // of SAs of this session, which do not change
 	readOnly        bool
 }
 
@@ -41,9 +42,9 @@ type keyState string
 const (
 	// keyIntended: an SA with it is about to be installed, and nothing was sent.
 	keyIntended keyState = "intended"
-	// keySent: it was sent. When the process was killed before it saw the answer,
-	// the SA may have been there and be gone by now: it expired, or another
-	// deleted it. Then the key may have been used.
+	// keySent: it was sent, unless its marker is there. When the process was
+	// killed before it saw the answer, the SA may have been there and be gone by
+	// now: it expired, or another deleted it. Then the key may have been used.
 	keySent  keyState = "sent"
 	keySpent keyState = "spent"
 	keyFree  keyState = "free" // not installed, or never used and taken back
@@ -61,7 +62,7 @@ type savedObjects struct {
 // openStore reads the directory. When it shall only be read and is not there,
 // nothing is ours.
 func openStore(dir, name, boot string, readOnly bool) (*store, error) {
-	s := &store{dir: dir, name: name, boot: boot, objects: map[ID]string{}, dirs: map[ID]netlinkx.Dir{}, prints: map[*netlinkx.SA]string{}, spent: map[string]keyState{}, readOnly: readOnly}
+	s := &store{dir: dir, name: name, boot: boot, objects: map[ID]string{}, dirs: map[ID]netlinkx.Dir{}, prints: map[*netlinkx.SA]string{}, spent: map[string]keyState{}, markers: map[string]string{}, readOnly: readOnly}
 	if err := s.readSecret(); err != nil {
 		return nil, err
 	}
@@ -124,8 +125,9 @@ func (s *store) save() error {
 	return writeWhole(s.objectsFile(), b)
 }
 
-// readKeys reads lines of a state and a fingerprint. The last line of a write
-// that was cut short is dropped: what it was about had not begun.
+// readKeys reads lines of a state, a fingerprint, and the name of a marker if
+// there is one. The last line of a write that was cut short is dropped: what it
+// was about had not begun.
 func (s *store) readKeys() error {
 	b, err := os.ReadFile(s.path("keys"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -134,35 +136,54 @@ func (s *store) readKeys() error {
 	if err != nil {
 		return err
 	}
-	b = b[:bytes.LastIndexByte(b, '\n')+1]
-	lines := bufio.NewScanner(bytes.NewReader(b))
-	for n := 1; lines.Scan(); n++ {
-		state, fp, ok := strings.Cut(lines.Text(), " ")
+	text := string(b[:bytes.LastIndexByte(b, '\n')+1])
+	for n := 1; text != ""; n++ {
+		line, rest, _ := strings.Cut(text, "\n")
+		state, fp, ok := strings.Cut(line, " ")
+		fp, marker, _ := strings.Cut(fp, " ")
 		if !ok || len(strings.TrimPrefix(fp, inboundUse)) != 2*sha256.Size {
 			return fmt.Errorf("%s, line %d is damaged: which keys were used is not known", s.path("keys"), n)
 		}
-		s.spent[fp] = keyState(state)
+		s.set(fp, keyState(state), marker)
+		text = rest
 	}
-	return lines.Err()
+	return nil
 }
 
-// mark records the state of keys, on disk when it returns. That they are sent is
-// not synced: the machine that crashes comes back with another boot, and has no
-// SA that could have been used. So hardly any time passes between the note and
-// the sending, in which a process that is killed leaves a key in doubt.
+func (s *store) set(fp string, state keyState, marker string) {
+	s.spent[fp] = state
+	if marker != "" {
+		s.markers[fp] = marker
+	} else {
+		delete(s.markers, fp)
+	}
+}
+
+// mark records the state of keys, on disk when it returns.
 func (s *store) mark(state keyState, fps []string) error {
+	return s.note(state, "", fps, state != keySent)
+}
+
+// note is mark for keys that may have a marker. What is about to be sent is not
+// synced: the machine that crashes comes back with another boot, and has no SA
+// that could have been used.
+func (s *store) note(state keyState, marker string, fps []string, synced bool) error {
 	var b []byte
 	for _, fp := range fps {
-		if s.spent[fp] == state || s.spent[fp] == keySpent && (state == keyIntended || state == keySent) {
+		if s.spent[fp] == state && s.markers[fp] == marker || s.spent[fp] == keySpent && (state == keyIntended || state == keySent) {
 			continue
 		}
-		s.spent[fp] = state
-		b = append(append(append(append(b, state...), ' '), fp...), '\n')
+		s.set(fp, state, marker)
+		b = append(append(append(b, state...), ' '), fp...)
+		if marker != "" {
+			b = append(append(b, ' '), marker...)
+		}
+		b = append(b, '\n')
 	}
 	if b == nil {
 		return nil
 	}
-	return appendLines(s.path("keys"), b, state != keySent)
+	return appendLines(s.path("keys"), b, synced)
 }
 
 // unsent takes back that keys were sent.
@@ -209,8 +230,16 @@ func (s *store) use(sa *netlinkx.SA) string { return use(s.fingerprint(sa), sa.D
 // because the engine itself sees to it that no IV does.
 func (s *store) ledger(counters bool) *Ledger {
 	l := &Ledger{Objects: s.objects, Spent: map[string]bool{}, Sent: map[string]bool{}, Fingerprint: s.fingerprint}
+	if counters {
+		return l
+	}
 	for fp, state := range s.spent {
-		l.Spent[fp], l.Sent[fp] = state == keySpent && !counters, state == keySent && !counters
+		switch {
+		case state == keySpent:
+			l.Spent[fp] = true
+		case state == keySent && s.there[s.markers[fp]] == nil:
+			l.Sent[fp] = true
+		}
 	}
 	return l
 }

@@ -47,7 +47,7 @@ func (s *Session) policies(ctx context.Context) ([]*netlinkx.Policy, error) {
 			out = append(out, p)
 		}
 	}
-	return out, nil
+	return s.withoutMarkers(out), nil
 }
 
 func observedInterface(l *ifaces.Link) *Interface {

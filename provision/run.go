@@ -67,12 +67,9 @@ type outcome struct {
 }
 
 // group carries out steps that go out together. Counter-mode keys are noted as
-// sent right before, and as used before anything else is done.
+// used before anything else is done.
 func (r *run) group(ctx context.Context, steps []*Step) error {
 	for len(steps) > 0 {
-		if err := r.s.store.mark(keySent, r.uses(steps)); err != nil {
-			return err
-		}
 		out, err := r.send(ctx, steps)
 		var taken, not []*Step
 		for i, s := range steps[:out.unsent] {

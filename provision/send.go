@@ -105,6 +105,9 @@ func (r *run) sendAlone(ctx context.Context, s *Step, kind kind) error {
 	case kindElsewhere:
 		return r.s.makeElsewhere(ctx, s.Interface)
 	case kindPlacedSA:
+		if err := r.s.store.mark(keySent, r.uses([]*Step{s})); err != nil {
+			return err
+		}
 		return r.s.putSA(ctx, s)
 	case kindSettings:
 		return r.s.set(ctx, s.Settings)
@@ -113,20 +116,6 @@ func (r *run) sendAlone(ctx context.Context, s *Step, kind kind) error {
 }
 
 func stepError(s *Step, err error) error { return fmt.Errorf("%s %s: %w", s.Verb, s.ID, err) }
-
-func (r *run) sendXFRM(ctx context.Context, steps []*Step) (outcome, error) {
-	b := r.s.cfg.XFRM.NewBatch()
-	b.StopOnError = true
-	for _, s := range steps {
-		b.Add(r.s.request(s))
-	}
-	res, err := b.Commit(ctx)
-	out := outcome{failed: map[int]error{}, unknown: res.Unknown, unsent: res.Unsent}
-	for _, f := range res.Failed {
-		out.failed[f.Index] = f.Err
-	}
-	return out, err
-}
 
 // sendLinks sends what is about interfaces and their addresses.
 func (r *run) sendLinks(ctx context.Context, steps []*Step, kind kind) (outcome, error) {

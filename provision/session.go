@@ -211,6 +211,9 @@ func (s *Session) apply(ctx context.Context, wanted *State, opts Options) (res *
 	if err != nil {
 		return nil, false, err
 	}
+	if err := s.clearMarkers(ctx); err != nil {
+		return nil, false, err
+	}
 	if len(res.Steps) == 0 {
 		return res, false, s.settle(observed, wanted)
 	}
@@ -266,6 +269,9 @@ func (s *Session) confirm(ctx context.Context, wanted *indexed, opts Options) (n
 func (s *Session) record(ctx context.Context, wanted *State) error {
 	observed, err := s.observe(ctx, wanted)
 	if err != nil {
+		return err
+	}
+	if err := s.clearMarkers(ctx); err != nil {
 		return err
 	}
 	if err := s.settle(index(observed), wanted); err != nil {
