@@ -68,6 +68,9 @@ func (r *report) join(other *report) {
 	r.groups = append(r.groups, other.groups...)
 	r.failures = append(r.failures, other.failures...)
 	r.omitted = append(r.omitted, other.omitted...)
+	for _, c := range other.done {
+		r.done.add(c)
+	}
 }
 
 // marked writes whole lines, each behind a mark. Its methods may be called by

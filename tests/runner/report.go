@@ -52,6 +52,7 @@ type report struct {
 	groups   []*group
 	failures []note
 	omitted  []note
+	done     tally
 }
 
 func (r *report) fail(what, why string) { r.failures = append(r.failures, note{what, oneLine(why)}) }
@@ -86,6 +87,9 @@ func (r *report) write(w io.Writer) {
 		for _, g := range r.groups {
 			g.writeSkips(w)
 		}
+	}
+	if len(r.done) > 0 {
+		fmt.Fprintf(w, "\ndone in all: %s\n", r.done)
 	}
 	writeNotes(w, "not run:", r.omitted)
 	r.writeFailures(w)

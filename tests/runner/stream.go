@@ -72,6 +72,7 @@ func (s *session) stream(g *group, cmd *exec.Cmd, bins []binary, live bool) erro
 	seen := map[string]bool{}
 	begin := time.Now()
 	each := func(line string) {
+		s.done.line(line)
 		if live && !strings.HasPrefix(line, "\x16") {
 			fmt.Fprint(s.out, line)
 		}
