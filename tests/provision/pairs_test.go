@@ -1,19 +1,14 @@
 package provision
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
-
-	"github.com/xfrmctl/xfrmctl/netlinkx"
 )
 
 // count is a number from the environment.
@@ -24,315 +19,203 @@ func count(name string, otherwise int) int {
 	return otherwise
 }
 
-// randomDocument is a document of up to most tunnels beside the one that all have,
-// which protects what 10.1.0.1 and 10.2.0.1 send each other: 8 to 200 objects,
-// few more often than many. Names and numbers come from small pools, so that two
-// documents share tunnels, and have interfaces change hands. @EPOCH@ is for keys
-// of counter-mode ciphers, which are new each time.
-func randomDocument(r *rand.Rand, most int, userspace bool) string {
-	head, _, _ := strings.Cut(site, "tunnels:")
-	var b strings.Builder
-	b.WriteString(head + "tunnels:\n")
-	devices := make([]int, 24)
-	if r.IntN(4) == 0 {
-		devices = r.Perm(24) // interfaces change hands: all of them go and come, which takes long
-	} else {
-		for k := range devices {
-			devices[k] = k
-		}
-	}
-	extra := min(r.IntN(3)+r.IntN(1+r.IntN(20)), most)
-	for _, name := range append([]int{-1}, r.Perm(20)[:extra]...) {
-		b.WriteString(randomTunnel(r, name, devices[name+1], userspace))
-	}
-	return b.String()
-}
-
-// randomTunnel is one tunnel; number -1 is the one that all documents have.
-func randomTunnel(r *rand.Rand, number, device int, userspace bool) string {
-	some := func(one int, text string, args ...any) string {
-		if r.IntN(one) > 0 {
-			return ""
-		}
-		return "    " + fmt.Sprintf(text, args...) + "\n"
-	}
-	name, east, west := fmt.Sprintf("t%d", number), fmt.Sprintf("10.%d.0.0/16", 20+number), fmt.Sprintf("10.%d.0.0/16", 60+number)
-	if number < 0 {
-		name, east, west = "main", "10.1.0.0/16", "10.2.0.0/16"
-	}
-	cipher, epoch := "aes-gcm-128", "@EPOCH@"
-	switch r.IntN(4) {
-	case 0:
-		cipher, epoch = "aes-cbc-128-sha256", "1"
-	case 1:
-		cipher = "aes-gcm-256"
-	case 2:
-		cipher, epoch = "aes-cbc-256-sha512", fmt.Sprint(1+r.IntN(2))
-	}
-	withInterface := userspace || r.IntN(8) > 0
-	if !withInterface {
-		epoch = "@EPOCH@" // an SA cannot lose its if_id, so it is another one
-	}
-	s := fmt.Sprintf("  - name: %s\n    between: [east, west]\n    cipher: %s\n    keys: {derive: \"file:@ROOT@\", epoch: %s}\n", name, cipher, epoch)
-	s += some(3, "lifetime: {hard_seconds: %d}", 3600+r.IntN(2))
-	s += some(3, "replay_window: %d", 64<<r.IntN(4))
-	if withInterface {
-		s += fmt.Sprintf("    interface: ipsec%d\n", device)
-		s += some(3, "mtu: %d", 1300+r.IntN(3))
-		s += some(4, "if_id: %d", 20000+max(number, 0)+100*r.IntN(2)+1000*min(number+1, 1))
-		s += some(2, "addresses: {east: [172.16.%d.%d/32], west: [172.17.0.1/32]}", r.IntN(3), 1+device)
-	}
-	s += fmt.Sprintf("    traffic:\n      - {east: %s, west: %s}\n", east, west)
-	if number >= 0 && r.IntN(3) == 0 {
-		s += fmt.Sprintf("      - {east: 10.%d.0.0/16, west: 10.%d.0.0/16}\n", 20+number, 130+number)
-	}
-	return s
-}
-
-// trials is what TestPairs works with.
-type trials struct {
-	e       *end
-	apply   *applier
-	epoch   int
-	most    int // tunnels of a document beside the one that all have
-	long    bool
-	took    time.Duration // by the last process that was not killed
-	killed  int
-	doubts  int    // took another epoch, because keys were in doubt
-	foreign string // what others says at first
-	// theirs tell which objects are another's; there are so many.
-	theirs struct {
-		sa     func(*netlinkx.SA) bool
-		policy func(*netlinkx.Policy) bool
-		count  int
-	}
-}
-
-// ofTheTest are the objects that foreign makes.
-func (x *trials) ofTheTest() {
-	x.theirs.sa = func(sa *netlinkx.SA) bool { return sa.SPI >= 0x300 && sa.SPI < 0x30a }
-	x.theirs.policy = func(p *netlinkx.Policy) bool { return p.Selector.Src.String() == "10.99.0.0/16" }
-	x.theirs.count = 20
-}
-
-func newTrials(t *testing.T, e *end, most int) *trials {
-	t.Helper()
-	x := &trials{e: e, most: most, took: 100 * time.Millisecond, long: most == manyTunnels, apply: &applier{node: e.name, stateDir: filepath.Join(memory(t, e.dir), "pairs"), ns: netlinkx.NetNSFD(e.ns.FD())}}
-	if e.engine != nil {
-		x.apply.socket = e.engine.Socket()
-	}
-	return x
-}
-
-// manyTunnels are in the largest documents.
-const manyTunnels = 20
-
-// write writes a document with new keys and returns its path.
-func (x *trials) write(t *testing.T, text string) string {
-	t.Helper()
-	x.epoch++
-	return x.e.write(t, strings.ReplaceAll(text, "@EPOCH@", fmt.Sprint(x.epoch)))
-}
-
-// victim starts a process that applies the document, and kills itself behind so
-// many messages.
-func (x *trials) victim(path string, after int) *exec.Cmd {
-	socket := "-"
-	if x.apply.socket != "" {
-		socket = x.apply.socket
-	}
-	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), fmt.Sprintf("XFRMCTL_TEST_VICTIM=%s %s %s %s %d", path, x.e.name, x.apply.stateDir, socket, after))
-	return cmd
-}
-
-// step goes to a document by way of a process that is killed, and looks at what
-// there is then. It reports whether the process was killed.
-func (x *trials) step(t *testing.T, text string, after int, at time.Duration) bool {
-	t.Helper()
-	path := x.write(t, text)
-	cmd := x.victim(path, after)
-	var out strings.Builder
-	cmd.Stderr = &out
-	if err := x.e.ns.Do(cmd.Start); err != nil {
-		t.Fatal(err)
-	}
-	begun := time.Now()
-	if at > 0 {
-		timer := time.AfterFunc(at, func() { cmd.Process.Kill() }) //nolint:errcheck // it may be gone
-		defer timer.Stop()
-	}
-	err := cmd.Wait()
-	dead := err != nil && strings.Contains(err.Error(), "killed")
-	if err != nil && !dead {
-		t.Fatalf("%v: %s\n%s", err, out.String(), text)
-	}
-	if dead {
-		x.killed++
-	} else {
-		x.took = time.Since(begun)
-	}
-	for n, what := range []string{"one more apply", "a further one"} {
-		steps, err := x.apply.apply(context.Background(), path)
-		if err != nil && at > 0 && strings.Contains(err.Error(), "may have had this key") {
-			x.doubts++ // it died between the note that keys are sent and their sending
-			path = x.write(t, text)
-			steps, err = x.apply.apply(context.Background(), path)
-		}
-		if err != nil || n == 1 && steps != 0 {
-			t.Fatalf("killed behind %d messages or %v: %s: %d steps, %v\n%s", after, at, what, steps, err, text)
-		}
-	}
-	return dead
-}
-
-// untouched compares the foreign objects.
-func (x *trials) untouched(t *testing.T) {
-	t.Helper()
-	if now := x.others(t); now != x.foreign {
-		t.Fatalf("foreign objects were\n%s\nare\n%s", x.foreign, now)
-	}
-}
-
-// others is all that the engine says of the foreign objects, counters aside.
-func (x *trials) others(t *testing.T) string {
-	t.Helper()
-	cfg := &netlinkx.Config{NetNS: x.apply.ns}
-	if x.apply.socket != "" {
-		cfg.Dial = x.apply.dialXFRM
-	}
-	c, err := netlinkx.Dial(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	sas, err := c.ListSAs(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	policies, err := c.ListPolicies(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all []string
-	add := func(v any, key string) {
-		b, err := json.Marshal(v)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, string(b)+key)
-	}
-	for _, sa := range sas {
-		if x.theirs.sa(sa) {
-			sa.Usage, sa.Stats, sa.LastUsed, sa.Replay, sa.ReplayESN = netlinkx.Usage{}, netlinkx.SAStats{}, 0, nil, nil
-			add(sa, secrets(sa))
-		}
-	}
-	for _, p := range policies {
-		if x.theirs.policy(p) {
-			p.Usage = netlinkx.Usage{}
-			add(p, "")
-		}
-	}
-	if len(all) != x.theirs.count {
-		t.Fatalf("%d foreign objects, not %d:\n%s", len(all), x.theirs.count, strings.Join(all, "\n"))
-	}
-	return strings.Join(all, "\n")
-}
-
-// secrets are the keys of an SA, which JSON hides.
-func secrets(sa *netlinkx.SA) (all string) {
-	if sa.AEAD != nil {
-		all += fmt.Sprintf("%x", sa.AEAD.Key.Reveal())
-	}
-	if sa.Crypt != nil {
-		all += fmt.Sprintf("%x", sa.Crypt.Key.Reveal())
-	}
-	if sa.AuthTrunc != nil {
-		all += fmt.Sprintf("%x", sa.AuthTrunc.Key.Reveal())
-	}
-	return all
-}
-
 // TestPairs goes between random documents by way of processes that are killed:
-// for some pairs behind each possible message in turn, there and back, for the
-// rest at random times. One more apply reaches the new document, a further one
+// for some pairs behind each possible message in turn, for the rest at random
+// times. The former go by twos, (old, new) and (new, old). One more apply reaches the new document, a further one
 // writes nothing, nothing of others has changed, and none of the packets that
 // every document protects arrives in clear.
 //
-// It ends early where the time of the test binary (-test.timeout) ends. XFRMCTL_PAIRS is how many pairs get a kill behind each message,
-// XFRMCTL_PAIRS_RANDOM how many one at a random time, XFRMCTL_PAIRS_SEED where the
-// random numbers begin.
+// XFRMCTL_PAIRS is how many pairs get a kill behind each message,
+// XFRMCTL_PAIRS_RANDOM how many one at a random time, XFRMCTL_PAIRS_SEED the
+// number of the first round. It ends early where the time of the test binary
+// (-test.timeout) ends, and says with which round it goes on.
 func TestPairs(t *testing.T) {
 	bothEngines(t, func(t *testing.T, userspace bool) {
-		every, random, most := count("XFRMCTL_PAIRS", 0), count("XFRMCTL_PAIRS_RANDOM", 0), manyTunnels
-		if every+random == 0 {
-			every, random, most = 1, 5, 1 // a look
+		c := &campaign{t: t, userspace: userspace, every: count("XFRMCTL_PAIRS", 0), random: count("XFRMCTL_PAIRS_RANDOM", 0), most: manyTunnels, begun: time.Now()}
+		c.first = count("XFRMCTL_PAIRS_SEED", 1)
+		c.next = c.first
+		worlds := abreast
+		if c.every+c.random == 0 {
+			c.every, c.random, c.most, worlds = 2, 5, 1, 1 // a look
 			if testing.Short() {
-				every = 0
+				c.every = 0
 			}
+		} else if userspace && os.Getenv("XFRMCTL_KERNEL") != "native" {
+			t.Skip("the long run is on this machine's kernel with the userspace engine, on others without")
 		}
-		e, peer := ends(t, userspace)
-		x := newTrials(t, e, most)
-		x.ofTheTest()
-		foreign(t, e)
-		r := rand.New(rand.NewPCG(5, uint64(count("XFRMCTL_PAIRS_SEED", 1))))
-		old := randomDocument(r, x.most, userspace)
-		if _, err := x.apply.apply(t.Context(), x.write(t, old)); err != nil {
-			t.Fatal(err)
+		var all sync.WaitGroup
+		for range worlds {
+			all.Go(func() {
+				for c.round() {
+				}
+			})
 		}
-		w := watch(t, peer.ns)
-		send(t, e)
-		x.foreign = x.others(t)
-		begun := time.Now()
-		pairs, rest := 0, 0
-		for ; pairs < every && x.time(t); pairs++ {
-			old = x.everyMessage(t, r, old, userspace)
-			x.untouched(t)
-		}
-		messages := x.killed
-		for ; rest < random && x.time(t); rest++ {
-			old = randomDocument(r, x.most, userspace)
-			x.step(t, old, 0, time.Duration(1+r.Int64N(1+int64(x.took)))+time.Millisecond)
-			x.untouched(t)
-		}
-		if n := w.clear.Load(); n > 0 || w.esp.Load() == 0 {
-			t.Errorf("%d packets arrived in clear, %d protected", n, w.esp.Load())
-		}
-		t.Logf("%d of %d pairs there and back with %d processes killed, behind each message; %d of %d pairs at random times, %d killed, of which %d needed new keys; %d packets protected; %v",
-			pairs, every, messages, rest, random, x.killed-messages, x.doubts, w.esp.Load(), time.Since(begun).Round(time.Second))
-		if messages < 20*min(every, pairs) || pairs == 0 && every > 0 {
-			t.Errorf("only %d messages", messages)
-		}
+		all.Wait()
+		c.report()
 	})
 }
 
+// abreast is how many rounds there are at a time: most of what a trial takes is
+// waiting for the kernel to let go of devices.
+const abreast = 12
+
+// everyPerRound and randomPerRound bound the pairs of a round. Each round has
+// namespaces, engines and a state directory of its own.
+const everyPerRound, randomPerRound = 4, 36
+
+// campaign is a run of TestPairs on one engine.
+type campaign struct {
+	t                   *testing.T
+	userspace           bool
+	every, random, most int
+	begun               time.Time
+
+	mu          sync.Mutex
+	first, next int // rounds
+	done        tally
+}
+
+// tally is what has been done.
+type tally struct {
+	every, messages, random, killed int
+	protected, clear                int64
+}
+
+// round does the next round, and reports whether it may go on.
+func (c *campaign) round() bool {
+	c.mu.Lock()
+	n, rounds := c.next-c.first, max((c.every+everyPerRound-1)/everyPerRound, (c.random+randomPerRound-1)/randomPerRound)
+	if n >= rounds || c.t.Failed() || !c.time() {
+		c.mu.Unlock()
+		return false
+	}
+	c.next++
+	c.mu.Unlock()
+	can := false // else it was skipped
+	ok := c.t.Run(fmt.Sprintf("round %d", c.first+n), func(t *testing.T) {
+		share := func(all int) int { return all*(n+1)/rounds - all*n/rounds }
+		e, peer := ends(t, c.userspace)
+		can = true
+		c.pairs(t, e, peer, rand.New(rand.NewPCG(5, uint64(c.first+n))), 2*share(c.every/2), share(c.random))
+	})
+	return ok && can
+}
+
 // time reports whether there is time for one more pair.
-func (x *trials) time(t *testing.T) bool {
-	end, limited := t.Deadline()
-	return !x.long || !limited || time.Until(end) > time.Minute
+func (c *campaign) time() bool {
+	end, limited := c.t.Deadline()
+	return c.most < manyTunnels || !limited || time.Until(end) > 20*time.Second
 }
 
-// everyMessage goes to another random document and back, one message further
-// each time, until both ways are complete. It ends at the new one.
-func (x *trials) everyMessage(t *testing.T, r *rand.Rand, old string, userspace bool) string {
-	t.Helper()
-	next := randomDocument(r, x.most, userspace)
-	for n, there, back := 1, true, true; (there || back) && x.time(t); n++ {
-		there = x.step(t, next, n, 0)
-		back = x.step(t, old, n, 0)
+// pairs does so many pairs of each kind, in a world of its own.
+func (c *campaign) pairs(t *testing.T, e, peer *end, r *rand.Rand, every, random int) {
+	x := newTrials(t, e, c.most)
+	x.ofTheTest()
+	foreign(t, e)
+	old := randomDocument(r, small(r), x.most, c.userspace)
+	_, w := x.write(t, old)
+	x.reach(t, old, w, "at first")
+	x.watch(t, peer)
+	x.foreign = x.others(t)
+	var done tally
+	defer func() {
+		done.protected, done.clear = x.wire.esp.Load(), x.wire.clear.Load()
+		c.add(done)
+	}()
+	for done.every < every && c.time() {
+		next := randomDocument(r, small(r), x.most, c.userspace)
+		if c.everyMessage(t, x, old, next) {
+			done.every += 2
+		}
+		old, done.messages = next, x.killed
 	}
-	x.step(t, next, 0, 0)
-	return next
+	for ; done.random < random && c.time(); done.random++ {
+		old = randomDocument(r, r.Float64(), x.most, c.userspace)
+		x.kill(t, old, 0, time.Duration(1+r.Int64N(1+int64(x.took))))
+		done.killed = x.killed - done.messages
+	}
+	if x.wire.esp.Load() == 0 {
+		t.Error("no protected packet arrived")
+	}
 }
 
-// memory returns a folder in memory: what is synced there costs nothing.
-func memory(t *testing.T, otherwise string) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "pairs")
-	if err != nil {
-		return otherwise
+func (c *campaign) add(d tally) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.done.every += d.every
+	c.done.messages += d.messages
+	c.done.random += d.random
+	c.done.killed += d.killed
+	c.done.protected += d.protected
+	c.done.clear += d.clear
+}
+
+// report says what was done, and is not content with too little.
+func (c *campaign) report() {
+	d := c.done
+	if d == (tally{}) {
+		return // the rounds say why
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
+	c.t.Logf("tally: %d pairs with a kill behind each message, %d kills behind messages, %d pairs with a kill at a random time, %d kills on the way, %d packets protected, %d packets in clear",
+		d.every, d.messages, d.random, d.killed, d.protected, d.clear)
+	c.t.Logf("in %v", time.Since(c.begun).Round(time.Second))
+	if d.every < c.every || d.random < c.random {
+		c.t.Logf("go on with XFRMCTL_PAIRS=%d XFRMCTL_PAIRS_RANDOM=%d XFRMCTL_PAIRS_SEED=%d", c.every-d.every, c.random-d.random, c.next)
+	}
+	if d.messages < 2*d.every || d.killed < d.random/5 {
+		c.t.Errorf("only %d and %d processes were killed", d.messages, d.killed)
+	}
+}
+
+// small is the size of a document that is small more often than not: a pair with a
+// kill behind each message takes as long as both are large, times as long again.
+func small(r *rand.Rand) float64 { return min(r.Float64(), r.Float64(), r.Float64()) }
+
+// everyMessage goes to another document and back, one message further each time,
+// until both ways are complete. It ends at the new one, and reports whether there
+// was time for that.
+func (c *campaign) everyMessage(t *testing.T, x *trials, old, next string) bool {
+	t.Helper()
+	there, back := true, true
+	for n := 1; (there || back) && c.time(); n++ {
+		there = x.way(t, next, n, there)
+		back = x.way(t, old, n, back)
+	}
+	x.way(t, next, 0, false)
+	return !there && !back
+}
+
+// way goes to a document, and as long as there are messages by way of a process
+// that is killed behind one of them.
+func (x *trials) way(t *testing.T, text string, after int, more bool) bool {
+	t.Helper()
+	if more {
+		return x.kill(t, text, after, 0)
+	}
+	_, w := x.write(t, text)
+	x.reach(t, text, w, "not killed")
+	return false
+}
+
+// TestBefore: a process that is killed before a message has noted what it was going
+// to send. The engine has not got it, and the next one goes on with the same keys.
+func TestBefore(t *testing.T) {
+	bothEngines(t, func(t *testing.T, userspace bool) {
+		e, peer := ends(t, userspace)
+		x := newTrials(t, e, 0)
+		x.ofTheTest()
+		foreign(t, e)
+		next := strings.Replace(site, "epoch: 1", "epoch: @EPOCH@", 1)
+		old := strings.Replace(next, "ipsec0", "ipsec1", 1)
+		x.way(t, old, 0, false)
+		x.watch(t, peer)
+		x.foreign = x.others(t)
+		n := 1
+		for ; x.way(t, next, -n, true); n++ {
+			x.way(t, old, 0, false)
+		}
+		if n < 10 {
+			t.Errorf("only %d messages", n)
+		}
+	})
 }

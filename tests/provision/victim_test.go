@@ -1,26 +1,22 @@
 package provision
 
 import (
+	"bufio"
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
+	"io"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/xfrmctl/xfrmctl/ifaces"
-	"github.com/xfrmctl/xfrmctl/ifaces/rtnl"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
-	"github.com/xfrmctl/xfrmctl/offload/userspace/nlsock"
-	"github.com/xfrmctl/xfrmctl/provision"
-	"github.com/xfrmctl/xfrmctl/provision/document"
-	"github.com/xfrmctl/xfrmctl/provision/keys"
 )
 
 // TestMain runs the tests, or is the process that is killed: this program,
@@ -37,26 +33,85 @@ func TestMain(m *testing.M) {
 }
 
 // beVictim applies a document in the namespace that it is in, and kills itself
-// behind so many messages. Words: document, node, state directory, socket of the
-// engine or "-", number of messages or 0 for none.
+// behind so many messages, or with a negative number before that one. Words: node,
+// state directory, "-" and the socket of the engine if there is one; on standard
+// input, when it is its turn: document, number of messages or 0 for none.
 func beVictim(words []string) error {
-	left, err := strconv.Atoi(words[4])
+	a := &applier{node: words[0], stateDir: words[1], socket: strings.TrimPrefix(words[2], "-"), mtus: map[string]int{}}
+	line, err := bufio.NewReader(os.Stdin).ReadString('\n')
+	if err != nil {
+		return err // it was not needed
+	}
+	path, number, _ := strings.Cut(strings.TrimSpace(line), " ")
+	left, err := strconv.Atoi(number)
 	if err != nil {
 		return err
 	}
-	socket := words[3]
-	if socket == "-" {
-		socket = ""
-	}
-	a := &applier{node: words[1], stateDir: words[2], socket: socket}
-	if left > 0 {
-		k := &killer{left: left}
+	if left != 0 {
+		k := &killer{left: max(left, -left), before: left < 0}
 		a.wrap = func(t netlinkx.Transport, routing bool) netlinkx.Transport {
-			return &deadly{t, k, routing, socket == "" && !routing}
+			return &deadly{t, k, routing, a.socket == "" && !routing}
 		}
 	}
-	_, err = a.apply(context.Background(), words[0])
+	_, err = a.applyFile(context.Background(), path)
 	return err
+}
+
+// A victim is such a process. It is started ahead, and waits for its words.
+type victim struct {
+	cmd   *exec.Cmd
+	words io.WriteCloser
+	said  *os.File
+}
+
+// victim starts a process that is going to apply a document. It has no garbage
+// to collect and nothing to do at the same time: that makes it start faster.
+func (x *trials) victim() (*victim, error) {
+	v := &victim{cmd: exec.Command("/proc/self/exe")}
+	v.cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "GOGC=off", fmt.Sprintf("XFRMCTL_TEST_VICTIM=%s %s -%s", x.e.name, x.apply.stateDir, x.apply.socket))
+	var err error
+	if v.said, err = os.OpenFile(filepath.Join(x.e.dir, "victim"), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600); err != nil {
+		return nil, err
+	}
+	v.cmd.Stderr = v.said
+	if v.words, err = v.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	return v, x.e.ns.Do(v.cmd.Start)
+}
+
+// run has it apply a document and kill itself behind so many messages, or before
+// one when the number is negative, or kills it after a time, and reports whether
+// it died of that.
+func (v *victim) run(path string, after int, at time.Duration) (dead bool, err error) {
+	if _, err := fmt.Fprintln(v.words, path, after); err != nil {
+		return false, err
+	}
+	if at > 0 {
+		timer := time.AfterFunc(at, func() { v.cmd.Process.Kill() }) //nolint:errcheck // it may be gone
+		defer timer.Stop()
+	}
+	err = v.end()
+	if err != nil && strings.Contains(err.Error(), "killed") {
+		return true, nil
+	}
+	if err != nil {
+		b, _ := os.ReadFile(v.said.Name()) // the other error is the news
+		err = fmt.Errorf("%w: %s", err, b)
+	}
+	return false, err
+}
+
+// end waits until it is gone.
+func (v *victim) end() error {
+	defer v.said.Close()
+	return v.cmd.Wait()
+}
+
+// dismiss ends one that is not needed.
+func (v *victim) dismiss() {
+	v.words.Close()
+	v.end() //nolint:errcheck // it says that it had no words
 }
 
 // killer ends this process behind the message with which nothing is left. Of
@@ -64,17 +119,20 @@ func beVictim(words []string) error {
 // between others there is nothing but the files, which are written when they
 // have been answered.
 type killer struct {
-	left  int
-	asked bool // the last message only asked
+	left   int
+	before bool // the last one is not sent
+	asked  bool // the last message only asked
 }
 
-// sent is called when a message has been sent.
-func (k *killer) sent(asks bool) {
-	counts := !asks || !k.asked
-	k.asked = asks
-	if counts {
+// counts notes that a message is sent, or now was, and dies if it was the last.
+func (k *killer) counts(asks, now bool) {
+	if k.before == now {
+		return
+	}
+	if !asks || !k.asked {
 		k.left--
 	}
+	k.asked = asks
 	if k.left <= 0 {
 		_ = unix.Kill(os.Getpid(), unix.SIGKILL) // then there is nobody to look at an error
 		select {}
@@ -98,10 +156,12 @@ func (d *deadly) Send(b []byte) error {
 		if d.whole {
 			n = len(b)
 		}
+		asks := d.asks(binary.NativeEndian.Uint16(b[4:]))
+		d.k.counts(asks, false)
 		if err := d.Transport.Send(b[:n]); err != nil {
 			return err
 		}
-		d.k.sent(d.asks(binary.NativeEndian.Uint16(b[4:])))
+		d.k.counts(asks, true)
 		b = b[min((n+3)&^3, len(b)):]
 	}
 	return nil
@@ -119,143 +179,3 @@ func (d *deadly) asks(typ uint16) bool {
 	}
 	return false
 }
-
-// applier applies documents as `xfrmctl apply --prune` does, in this process.
-type applier struct {
-	node, stateDir string
-	socket         string // of the userspace engine, "" the kernel
-	ns             netlinkx.NetNS
-	wrap           func(t netlinkx.Transport, routing bool) netlinkx.Transport // may be nil
-}
-
-// apply returns how many steps there were.
-func (a *applier) apply(ctx context.Context, path string) (steps int, err error) {
-	w, err := a.resolve(ctx, path)
-	if err != nil {
-		return 0, err
-	}
-	cfg := &provision.Config{StateDir: a.stateDir, Owner: w.Owner, NetNS: a.ns, Engine: "kernel", Routes: a.dialRoutes, OnWait: func(string) {}}
-	if a.socket != "" {
-		cfg.Engine, cfg.OwnCounters = "userspace", true
-	}
-	xfrm := &netlinkx.Config{NetNS: a.ns, Dial: a.dialXFRM}
-	if a.socket == "" && a.wrap == nil {
-		xfrm.Dial = nil
-	}
-	if cfg.XFRM, err = netlinkx.Dial(xfrm); err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, cfg.XFRM.Close()) }()
-	if cfg.Links, err = ifaces.Dial(&ifaces.Config{Dial: a.dialLinks}); err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, cfg.Links.Close()) }()
-	s, err := provision.Open(ctx, cfg)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	res, err := s.Apply(ctx, w.State, provision.Options{Prune: true})
-	if err != nil {
-		return 0, err
-	}
-	return len(res.Steps), nil
-}
-
-func (a *applier) resolve(ctx context.Context, path string) (*document.Wanted, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	d, err := document.Read(path, b)
-	if err != nil {
-		return nil, err
-	}
-	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return nil, err
-	}
-	return d.Resolve(ctx, a.node, &document.Surroundings{Keys: &keys.Source{}, BootID: strings.TrimSpace(string(boot)), Userspace: a.socket != "",
-		UnderlayMTU: func(_ context.Context, name string) (int, error) { return provision.DeviceMTU(a.ns, name) }})
-}
-
-func (a *applier) wrapped(routing bool) func(netlinkx.Transport, error) (netlinkx.Transport, error) {
-	return func(t netlinkx.Transport, err error) (netlinkx.Transport, error) {
-		if err != nil || a.wrap == nil {
-			return t, err
-		}
-		return a.wrap(t, routing), nil
-	}
-}
-
-func (a *applier) dialXFRM() (netlinkx.Transport, error) {
-	if a.socket != "" {
-		return a.wrapped(false)(nlsock.DialXFRM(a.socket))
-	}
-	return a.wrapped(false)(dialKernelXFRM())
-}
-
-func (a *applier) dialRoutes() (netlinkx.Transport, error) { return a.wrapped(true)(rtnl.Dial(a.ns)) }
-
-// dialLinks sends what is about links to the engine, and addresses to the kernel.
-func (a *applier) dialLinks() (netlinkx.Transport, error) {
-	if a.socket == "" {
-		return a.dialRoutes()
-	}
-	links, err := nlsock.DialRoute(a.socket, a.ns)
-	if err != nil {
-		return nil, err
-	}
-	rest, err := rtnl.Dial(a.ns)
-	if err != nil {
-		return nil, errors.Join(err, links.Close())
-	}
-	return a.wrapped(true)(&both{links: links, rest: rest, last: rest}, nil)
-}
-
-// both is two transports for requests that are answered one after the other.
-type both struct{ links, rest, last netlinkx.Transport }
-
-func (b *both) Send(m []byte) error {
-	b.last = b.rest
-	if typ := binary.NativeEndian.Uint16(m[4:]); typ >= unix.RTM_NEWLINK && typ <= unix.RTM_GETLINK {
-		b.last = b.links
-	}
-	return b.last.Send(m)
-}
-
-func (b *both) Recv(m []byte) (int, error) { return b.last.Recv(m) }
-
-func (b *both) SetDeadline(t time.Time) error {
-	return errors.Join(b.links.SetDeadline(t), b.rest.SetDeadline(t))
-}
-
-func (b *both) Close() error { return errors.Join(b.links.Close(), b.rest.Close()) }
-
-// kernelXFRM is a plain socket of the caller's namespace, for one that is going
-// to die: netlinkx's own cannot be had alone.
-type kernelXFRM struct{ fd int }
-
-func dialKernelXFRM() (netlinkx.Transport, error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_XFRM)
-	if err != nil {
-		return nil, err
-	}
-	return &kernelXFRM{fd}, unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 4<<20)
-}
-
-func (s *kernelXFRM) Send(b []byte) error { return nonNil(unix.Write(s.fd, b)) }
-
-func (s *kernelXFRM) Recv(b []byte) (int, error) {
-	for {
-		n, err := unix.Read(s.fd, b)
-		if err != syscall.EINTR {
-			return n, err
-		}
-	}
-}
-
-func (s *kernelXFRM) SetDeadline(time.Time) error { return nil }
-func (s *kernelXFRM) Close() error                { return unix.Close(s.fd) }
-
-func nonNil(_ int, err error) error { return err }

@@ -42,12 +42,12 @@ func (w *wire) count(frame []byte, _ unix.Sockaddr) {
 }
 
 // send sends pings to 10.2.0.1 from now on, by way of the default route if
-// nothing better is there.
-func send(t *testing.T, e *end) {
+// nothing better is there, one each interval of so many seconds.
+func send(t *testing.T, e *end, interval string) {
 	t.Helper()
 	e.ns.MustRun(t, sandbox.IP(), "addr", "add", "10.1.0.1/32", "dev", "lo")
 	e.ns.MustRun(t, sandbox.IP(), "route", "add", "default", "via", sandbox.B4)
-	cmd := exec.Command("ping", "-q", "-i", "0.003", "-I", "10.1.0.1", "10.2.0.1")
+	cmd := exec.Command("ping", "-q", "-i", interval, "-I", "10.1.0.1", "10.2.0.1")
 	if err := e.ns.Do(cmd.Start); err != nil {
 		t.Fatal(err)
 	}
