@@ -53,14 +53,22 @@ func (p *place) carry(t *testing.T, dir, trace string) *carrier {
 	return c
 }
 
-// do carries out a line and returns what it printed, and its exit code.
-func (c *carrier) do(k *canary, words []string) (printed string, code int, err error) {
-	late := time.AfterFunc(30*time.Second, func() { c.cmd.Process.Signal(unix.SIGQUIT) }) //nolint:errcheck // it may have ended
-	defer late.Stop()
-	line := map[string]any{"Words": words, "Input": []byte(k.input()), "Environment": k.environment()}
-	if err := c.lines.Encode(line); err != nil {
-		return "", 0, err
+// send has lines carried out, one after another; receive returns the answers. Who
+// waited for each before the next one would see processes change places most of
+// the time. An error shows as one of the answer.
+func (c *carrier) send(k *canary, lines [][]string) {
+	for _, words := range lines {
+		line := map[string]any{"Words": words, "Input": []byte(k.input()), "Environment": k.environment()}
+		if c.lines.Encode(line) != nil {
+			return
+		}
 	}
+}
+
+// receive returns what the next line printed, and its exit code.
+func (c *carrier) receive() (printed string, code int, err error) {
+	late := time.AfterFunc(30*time.Second, func() { c.cmd.Process.Kill() }) //nolint:errcheck // it may have ended
+	defer late.Stop()
 	var answer struct {
 		Code    int
 		Printed []byte
@@ -93,8 +101,9 @@ func (c *carrier) crash(t *testing.T, trace bool) string {
 func (p *place) crashForCore(t *testing.T, k *canary, dir string) {
 	t.Helper()
 	c := p.carry(t, dir, "crash")
-	for _, words := range []string{"--dry-run -v state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x102 aead rfc4106(gcm(aes)) env:CANARY 128", "state list"} {
-		if _, _, err := c.do(k, strings.Fields(words)); err != nil {
+	c.send(k, [][]string{strings.Fields("--dry-run -v state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 0x102 aead rfc4106(gcm(aes)) env:CANARY 128"), {"state", "list"}})
+	for range 2 {
+		if _, _, err := c.receive(); err != nil {
 			t.Error(err)
 		}
 	}
@@ -154,22 +163,17 @@ func (p *place) sweep(t *testing.T, k *canary, lines []string, n *tally) {
 		t.Fatal(err)
 	}
 	c := p.carry(t, run, "")
-	engine := "--engine kernel "
-	if p.engine != nil {
-		engine = "--engine userspace "
-	}
 	level := levels[n.keys%len(levels)]
-	for i, line := range lines {
-		filled := fill.Replace(line)
-		if !strings.HasPrefix(line, "-") {
-			filled = level + " " + filled
-		}
-		text, code, err := c.do(k, strings.Fields(engine+filled))
+	filled := p.fill(lines, level, fill)
+	go c.send(k, filled)
+	for i, words := range filled {
+		what := strings.Join(words, " ")
+		text, code, err := c.receive()
 		if err != nil {
-			t.Fatalf("%s: %v\n%.4000s", filled, errors.Join(err, c.cmd.Wait()), c.said.String())
+			t.Fatalf("%s: %v\n%.4000s", what, errors.Join(err, c.cmd.Wait()), c.said.String())
 		}
-		p.look(t, filled, text)
-		n.count(line, level, text, i, code)
+		p.look(t, what, text)
+		n.count(lines[i], level, text, i, code)
 	}
 	p.lookAtProcess(t, c.cmd.Process.Pid, "the process")
 	p.look(t, "a crash", c.crash(t, false))
@@ -178,4 +182,21 @@ func (p *place) sweep(t *testing.T, k *canary, lines []string, n *tally) {
 		p.lookAt(t, filepath.Join(dir, name))
 	}
 	n.keys++
+}
+
+// fill makes words of lines, for this place's engine and at a level where a line
+// has no options of its own.
+func (p *place) fill(lines []string, level string, fill *strings.Replacer) (all [][]string) {
+	engine := "--engine kernel "
+	if p.engine != nil {
+		engine = "--engine userspace "
+	}
+	for _, line := range lines {
+		filled := fill.Replace(line)
+		if !strings.HasPrefix(line, "-") {
+			filled = level + " " + filled
+		}
+		all = append(all, strings.Fields(engine+filled))
+	}
+	return all
 }
