@@ -18,7 +18,7 @@ import (
 // counts, watches and backs it up.
 func TestThousandAtOnce(t *testing.T) {
 	places(t, func(t *testing.T, p *place) {
-		keys := canaries(1000)
+		keys := canaries(keysInAll)
 		if testing.Short() || !p.main() {
 			keys = keys[:100]
 		}
@@ -165,7 +165,7 @@ func (p *place) lookAtProcess(t *testing.T, pid int, who string) {
 // TestThousandFromDocuments applies documents with 1,000 keys in all, static and
 // derived ones, and changes and removes what they made.
 func TestThousandFromDocuments(t *testing.T) {
-	keys, each := canaries(1000), 50 // tunnels in a document, two keys each
+	keys, each := canaries(keysInAll), 50 // tunnels in a document, two keys each
 	if testing.Short() || os.Getenv("XFRMCTL_CANARIES") == "" {
 		keys, each = keys[:40], 10
 	}

@@ -133,7 +133,7 @@ type tally struct {
 func newTally() *tally { return &tally{codes: map[string][]int{}, other: map[string]int{}} }
 
 func (n *tally) String() string {
-	return fmt.Sprintf("%d keys, %d command lines, of which %d worked, %d bytes printed, %d of them not alike for all keys", n.keys, n.lines, n.worked, n.bytes, len(n.other))
+	return fmt.Sprintf("%d keys, %d command lines, of which %d worked, %d bytes printed; %d lines ended otherwise with other keys", n.keys, n.lines, n.worked, n.bytes, len(n.other))
 }
 
 // count takes a line's end.

@@ -75,13 +75,16 @@ func orElse(env, otherwise []string) []string {
 	return env
 }
 
+// keysInAll is how many keys are looked for, wherever it is.
+const keysInAll = 1000
+
 // places calls test with the kernel and with the userspace engine.
 func places(t *testing.T, test func(t *testing.T, p *place)) {
 	bin := engine.Binary(t)
-	all := newFinder(canaries(1000))
+	find := newFinder(canaries(keysInAll))
 	for _, by := range []string{"kernel", "userspace"} {
 		t.Run(by, func(t *testing.T) {
-			p := &place{ns: sandbox.New(t), bin: bin, find: all}
+			p := &place{ns: sandbox.New(t), bin: bin, find: find}
 			if by == "userspace" {
 				p.engine = engine.Start(t, p.ns)
 			}
@@ -180,7 +183,10 @@ func sweptKeys(t *testing.T) []canary {
 		return n
 	}
 	from, n := number("XFRMCTL_CANARIES_FROM", 0), number("XFRMCTL_CANARIES", 1)
-	return canaries(from + n)[from:]
+	if from+n > keysInAll {
+		t.Fatalf("keys %d to %d: there are %d", from, from+n-1, keysInAll)
+	}
+	return canaries(keysInAll)[from : from+n]
 }
 
 // TestProcesses gives one key to processes of their own, as a user starts them.
