@@ -17,7 +17,7 @@ func stateFiles(dir string, to hash.Hash) error {
 	if err != nil {
 		return err
 	}
-	buf := make([]byte, 256<<10)
+	buf := make([]byte, 64<<10)
 	for _, e := range entries {
 		if aside(e.Name()) {
 			continue

@@ -19,7 +19,7 @@ func longRuns() map[string][]longRun {
 	one := func(pattern, kernels string, env ...string) longRun {
 		return longRun{packages: regexp.MustCompile("/(" + pattern + ")$"), kernels: kernels, env: env, live: true, mem: guestMemory}
 	}
-	bench := one("bench", "uml", "XFRMCTL_BENCH=1")
+	bench := one("bench", "native uml", "XFRMCTL_BENCH=1")
 	bench.mem = benchMemory
 	differential := longRun{packages: differentialPackage, mem: guestMemory, env: []string{"XFRMCTL_DIFF_N=" + fromEnv("XFRMCTL_DIFF_N", "3000")}}
 	return map[string][]longRun{

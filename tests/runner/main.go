@@ -18,7 +18,7 @@ const usage = `usage: runner COMMAND [FLAGS]
   test          everything: format, vet, unit tests, fuzzing for a moment, kernels
   lint          format, vet, shell scripts
   fuzz          each fuzz target for -time
-  bench         tests/bench inside User Mode Linux, tests/enginebench on this kernel
+  bench         tests/bench inside User Mode Linux and on this kernel, tests/enginebench on this kernel
   differential  the differential tests at full length on every kernel
   enginebench, interop, hostile, crash, rotate, scale, canaries
                 one package of tests of the userspace engine, at full length

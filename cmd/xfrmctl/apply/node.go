@@ -47,6 +47,23 @@ func (n *Node) SetBoot(v string) error {
 	return nil
 }
 
+// digest is that of the document's bytes. A file is not kept.
+func (n *Node) digest(env *Env) (sum [sha256.Size]byte, err error) {
+	if n.File == "-" {
+		_, b, err := n.text(env)
+		return sha256.Sum256(b), err
+	}
+	f, err := os.Open(n.File)
+	if err != nil {
+		return sum, err
+	}
+	defer f.Close() // read only
+	h := sha256.New()
+	_, err = io.Copy(h, f)
+	h.Sum(sum[:0])
+	return sum, err
+}
+
 // ReadAhead does what Read does, for the next Read.
 func (n *Node) ReadAhead(env *Env) (err error) {
 	n.ahead, err = n.Read(env)

@@ -21,7 +21,7 @@ import (
 // as it was, the kernel included; else nil. Whatever is in the way of finding
 // that out, the long way will meet and name.
 func (c *command) remembered() *provision.Result {
-	_, b, err := c.words.text(c.env)
+	document, err := c.words.digest(c.env)
 	if err != nil {
 		return nil
 	}
@@ -34,7 +34,7 @@ func (c *command) remembered() *provision.Result {
 	}
 	defer lock.Close() // nothing was written
 	asked := c.asked()
-	at := c.circumstances(asked, sha256.Sum256(b), &keys.Source{Getenv: c.env.Getenv}, &surroundings{env: c.env, mtus: map[string]int{}})
+	at := c.circumstances(asked, document, &keys.Source{Getenv: c.env.Getenv}, &surroundings{env: c.env, mtus: map[string]int{}})
 	s, err := stamp.Read(at)
 	if err != nil || s.Engine[0] != asked || !s.Fits(at, time.Now()) {
 		return nil
