@@ -112,3 +112,30 @@ func TestSource(t *testing.T) {
 		}
 	}
 }
+
+// TestDigest: it tells keys apart, names what was followed, and fails as Read does.
+func TestDigest(t *testing.T) {
+	env := map[string]string{"A": strings.Repeat("a", 32), "B": strings.Repeat("b", 32)}
+	digest := func(refs ...string) string {
+		s := &Source{Getenv: func(name string) string { return env[name] }}
+		var b strings.Builder
+		if err := s.Digest(context.Background(), refs, &b); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Followed(); len(got) != len(refs) {
+			t.Errorf("%q were followed", got)
+		}
+		return b.String()
+	}
+	one := digest("env:A", "env:B")
+	if one == digest("env:A") || one != digest("env:A", "env:B") {
+		t.Error("references that are there and those that are not")
+	}
+	env["B"] = strings.Repeat("c", 32)
+	if one == digest("env:A", "env:B") {
+		t.Error("another key is no difference")
+	}
+	if err := (&Source{Getenv: func(string) string { return "" }}).Digest(context.Background(), []string{"env:A"}, &strings.Builder{}); err == nil {
+		t.Error("a key that is not there")
+	}
+}
