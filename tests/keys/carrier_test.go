@@ -67,7 +67,7 @@ func (c *carrier) send(k *canary, lines [][]string) {
 
 // receive returns what the next line printed, and its exit code.
 func (c *carrier) receive() (printed string, code int, err error) {
-	late := time.AfterFunc(30*time.Second, func() { c.cmd.Process.Kill() }) //nolint:errcheck // it may have ended
+	late := time.AfterFunc(time.Minute, func() { c.cmd.Process.Kill() }) //nolint:errcheck // it may have ended
 	defer late.Stop()
 	var answer struct {
 		Code    int

@@ -31,7 +31,7 @@ type place struct {
 // run runs xfrmctl, looks for keys in what it prints, and returns that.
 func (p *place) run(t *testing.T, k *canary, words ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, p.bin, append([]string{"--engine", "kernel"}, words...)...)
 	if p.engine != nil {
