@@ -110,6 +110,31 @@ func TestSealRefuses(t *testing.T) {
 	}
 }
 
+// TestSealGoesRound: behind 2^32-1 follows 0, but not with a counter-mode key.
+func TestSealGoesRound(t *testing.T) {
+	var s Scratch
+	for name, a := range allSuites() {
+		c := mustNew(t, a, false)
+		payload := []byte("behind the end of the numbers")
+		pkt, got := make([]byte, c.SealedLen(len(payload), 0)), make([]byte, 200)
+		for seq, want := range map[uint64]uint32{1<<32 - 1: 1<<32 - 1, 1 << 32: 0, 3<<32 | 7: 7} {
+			_, err := c.Seal(pkt, payload, &Seal{SPI: 1, Seq: seq, IV: 1, NextHeader: 4}, &s)
+			if c.Counter() && seq > 1<<32-1 {
+				if err != ErrSequence {
+					t.Errorf("%s: number %d: %v, want ErrSequence", name, seq, err)
+				}
+				continue
+			}
+			if _, number, _ := SeqOf(pkt); err != nil || number != want {
+				t.Errorf("%s: number %d: %v, sent as %d", name, seq, err, number)
+			}
+			if text, _, err := c.Open(got, pkt, 0, &s); err != nil || string(text) != string(payload) {
+				t.Errorf("%s: number %d: opened as %q, %v", name, seq, text, err)
+			}
+		}
+	}
+}
+
 func TestOpenRefuses(t *testing.T) {
 	var s Scratch
 	for name, a := range allSuites() {

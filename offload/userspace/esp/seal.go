@@ -5,7 +5,9 @@ import "encoding/binary"
 // Seal says what Cipher.Seal writes around a payload.
 type Seal struct {
 	SPI uint32
-	// Seq is the sequence number, 1 and up. Without ESN it fits 32 bits.
+	// Seq is the sequence number, 1 and up. Without ESN only the lower half is
+	// used, and a counter-mode suite refuses what does not fit it: no key of it
+	// goes round. 0 as the lower half is sent, and refused by receivers.
 	Seq uint64
 	// IV is the explicit IV of a counter-mode suite (Cipher.Counter): never
 	// twice the same under a key. Other suites ignore it; CBC draws a random
@@ -26,7 +28,7 @@ type Seal struct {
 //
 // ErrRoom, ErrTooLong, ErrSequence and ErrRandom leave dst without a packet.
 func (c *Cipher) Seal(dst, payload []byte, p *Seal, s *Scratch) (int, error) {
-	if p.Seq == 0 || !c.esn && p.Seq > 0xffffffff {
+	if p.Seq == 0 || !c.esn && c.counter && p.Seq > 0xffffffff {
 		return 0, ErrSequence
 	}
 	if len(payload) > maxPacket || p.PadTo > maxPacket {

@@ -95,7 +95,6 @@ func fixSelector(c *netlinkx.SA) {
 func (db *DB) newSA(c *netlinkx.SA) *SA {
 	sa := &SA{db: db, dst: rawOf(c.Dst), mark: c.Mark, family: c.Family, proto: c.Proto, sequence: &sequence{}}
 	sa.spi.Store(uint32(c.SPI))
-	sa.mayWrap = c.ExtraFlags&netlinkx.ExtraOSeqMayWrap != 0 && c.Flags&netlinkx.FlagESN == 0
 	sa.want = wantOf(c)
 	sa.conf.Store(c)
 	sa.addTime.Store(now())

@@ -77,7 +77,7 @@ func (sa *SA) takeSeq(n int) (got int, first uint64) {
 // noteHeadroom tells once that three quarters of the numbers are used.
 func (sa *SA) noteHeadroom(last uint64) {
 	limit := sa.maxSeq()
-	if last < limit-limit/4 || sa.mayWrap || !sa.warned.CompareAndSwap(false, true) {
+	if last < limit-limit/4 || sa.mayWrap() || !sa.warned.CompareAndSwap(false, true) {
 		return
 	}
 	sa.db.emitMu.Lock()

@@ -118,10 +118,33 @@ func TestHeadroomIsToldOnce(t *testing.T) {
 	}
 }
 
+// mayWrap asks for numbers that go round.
+func mayWrap(s *netlinkx.SA) { s.ExtraFlags = netlinkx.ExtraOSeqMayWrap }
+
+// TestCounterKeysDoNotWrap: a key whose IVs must not repeat ends with its
+// numbers, whatever the flag says, and its user is warned.
+func TestCounterKeysDoNotWrap(t *testing.T) {
+	db, heard := newDB(t)
+	must(t, db.AddSA(Cause{}, testSA(1, startAt(math.MaxUint32-1, false), mayWrap)))
+	if g := theSA(db).Reserve(4, 400); g.N != 1 || g.Seq != math.MaxUint32 || g.Drop != OutStateSeqError {
+		t.Errorf("got %+v", g)
+	}
+	if g := theSA(db).Reserve(1, 100); g.N != 0 || g.Drop != OutStateSeqError {
+		t.Errorf("behind the end: %+v", g)
+	}
+	if len(heard.headroom) != 1 {
+		t.Errorf("headroom was told %d times", len(heard.headroom))
+	}
+}
+
 // TestMayWrap: with the flag numbers go round, as the user asked for.
 func TestMayWrap(t *testing.T) {
 	db, heard := newDB(t)
-	must(t, db.AddSA(Cause{}, testSA(1, startAt(math.MaxUint32-1, false), func(s *netlinkx.SA) { s.ExtraFlags = netlinkx.ExtraOSeqMayWrap })))
+	must(t, db.AddSA(Cause{}, testSA(1, startAt(math.MaxUint32-1, false), mayWrap, func(s *netlinkx.SA) {
+		s.AEAD = nil
+		s.Crypt = &netlinkx.Algo{Name: "cbc(aes)", Key: netlinkx.NewKey(make([]byte, 16))}
+		s.AuthTrunc = &netlinkx.AuthTrunc{Name: "hmac(sha256)", Key: netlinkx.NewKey(make([]byte, 32)), ICVBits: 128}
+	})))
 	g := theSA(db).Reserve(4, 400)
 	if g.N != 4 || uint32(g.Seq) != math.MaxUint32 || uint32(g.Seq+1) != 0 {
 		t.Errorf("got %+v", g)

@@ -48,8 +48,7 @@ type SA struct {
 	// Immutable once the SA can be found.
 	cipher  *esp.Cipher // nil in larval SAs
 	counter IVCounter   // nil unless it is one of counter mode that may send
-	mayWrap bool
-	authBit uint32 // see rules.AuthBit
+	authBit uint32      // see rules.AuthBit
 
 	state  atomic.Uint32
 	dying  atomic.Bool // a soft limit was reached
@@ -105,9 +104,18 @@ func (sa *SA) State() State { return State(sa.state.Load()) }
 // esn reports whether sequence numbers have 64 bits.
 func (sa *SA) esn() bool { return sa.conf.Load().Flags&netlinkx.FlagESN != 0 }
 
+// mayWrap reports whether sequence numbers of 32 bits begin anew, as the flag
+// asks for (xfrm_replay_overflow). Those of a counter-mode key never do: what is
+// remembered of the key ends with them. The packets of other suites can be
+// replayed from then on.
+func (sa *SA) mayWrap() bool {
+	c := sa.conf.Load()
+	return c.ExtraFlags&netlinkx.ExtraOSeqMayWrap != 0 && !sa.esn() && !(sa.cipher != nil && sa.cipher.Counter())
+}
+
 // maxSeq is the last sequence number that there is.
 func (sa *SA) maxSeq() uint64 {
-	if sa.esn() || sa.mayWrap {
+	if sa.esn() || sa.mayWrap() {
 		return 1<<64 - 1
 	}
 	return 1<<32 - 1
