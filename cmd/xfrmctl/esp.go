@@ -18,7 +18,7 @@ ends it. It answers what the kernel would: xfrmctl --engine userspace state|poli
   --new-journal      begin to remember anew: for when the old memory is lost and all keys are new
   --forget-keys      remember nothing: for keys that are made for this run alone
   --queues N         packet threads (one for two CPUs)
-  --no-gso, --no-gro, --no-tso, --no-uso
+  --no-gso, --no-gro, --no-tso, --no-uso, --no-direct
                      do without something that this kernel or its network cards get wrong
   --unconfined       keep all privileges and system calls, to debug it
 status prints how it is, stats the counters of packets, SAs and devices.
@@ -61,6 +61,7 @@ func espOptions() map[string]espOption {
 		"no-gro":      espSwitch(func(r *espRequest) *bool { return &r.path.NoGRO }),
 		"no-tso":      espSwitch(func(r *espRequest) *bool { return &r.path.NoTSO }),
 		"no-uso":      espSwitch(func(r *espRequest) *bool { return &r.path.NoUSO }),
+		"no-direct":   espSwitch(func(r *espRequest) *bool { return &r.path.NoDirect }),
 	}
 }
 

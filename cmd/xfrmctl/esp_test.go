@@ -25,8 +25,8 @@ func TestParseESP(t *testing.T) {
 		{"status -j", espRequest{show: "status"}, "", true, ""},
 		{"stats --json --socket /x", espRequest{show: "stats"}, "/x", true, ""},
 		{"--socket=/x --state-dir /s --new-journal", espRequest{stateDir: "/s", newJournal: true}, "/x", false, ""},
-		{"--queues 4 --no-gso -no-gro --no-tso --no-uso", espRequest{path: userspace.PathConfig{
-			Queues: 4, NoGSO: true, NoGRO: true, NoTSO: true, NoUSO: true}}, "", false, ""},
+		{"--queues 4 --no-gso -no-gro --no-tso --no-uso --no-direct", espRequest{path: userspace.PathConfig{
+			Queues: 4, NoGSO: true, NoGRO: true, NoTSO: true, NoUSO: true, NoDirect: true}}, "", false, ""},
 		{"--forget-keys --unconfined", espRequest{forget: true, unconfined: true}, "", false, ""},
 		{"help --what", espRequest{}, "", false, `esp takes no "--what"`},
 		{"status stats", espRequest{}, "", false, `esp takes no "stats"`},

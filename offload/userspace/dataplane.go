@@ -23,7 +23,7 @@ func newPlane(cfg *Config) (plane, error) {
 		Off: datapath.Off{
 			Segment: cfg.Path.NoGSO,
 			GRO:     cfg.Path.NoGRO, TCP: cfg.Path.NoGRO, UDP: cfg.Path.NoGRO,
-			TSO: cfg.Path.NoTSO, USO: cfg.Path.NoUSO,
+			TSO: cfg.Path.NoTSO, USO: cfg.Path.NoUSO, Direct: cfg.Path.NoDirect,
 		},
 		Failed: func(err error) { cfg.Logf("%v", err) },
 	}

@@ -13,4 +13,7 @@ type PathConfig struct {
 	NoGRO bool
 	// NoTSO and NoUSO switch off super-packets of TCP and UDP from devices.
 	NoTSO, NoUSO bool
+	// NoDirect switches off packet sockets for plain ESP: all of it passes the
+	// routing of the kernel, and its firewall.
+	NoDirect bool
 }
