@@ -36,12 +36,9 @@ func (e *env) espServe(args []string, r *espRequest) error {
 		return &exitError{code: exitCheck, msg: err.Error(), err: err}
 	}
 	defer manager.close()
-	cfg := &userspace.Config{
-		Socket: socket, Confine: !r.unconfined, Path: r.path, Version: version(),
-		Logf: func(format string, args ...any) {
-			fmt.Fprintf(e.stderr, "xfrmctl: engine: %s\n", strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "; "))
-		},
-	}
+	log := newESPLog(e.stderr)
+	defer log.close()
+	cfg := &userspace.Config{Socket: socket, Confine: !r.unconfined, Path: r.path, Version: version(), Logf: log.printf}
 	if err := e.espJournal(cfg, r); err != nil {
 		return err
 	}

@@ -30,6 +30,7 @@ type Config struct {
 	Path    PathConfig
 	Version string // for Status
 	// Logf gets what an operator should know, a line each; nil drops it.
+	// Packet threads call it too: it must not wait for anything.
 	Logf func(format string, args ...any)
 }
 
