@@ -94,8 +94,8 @@ func congestion() string {
 
 // recipes is what there is to measure.
 func recipes() []recipe {
-	return []recipe{{"engine-udp", engineUDP}, {"engine-plain", enginePlain}, {"wireguard-go", wireguard},
-		{"kernel-libipsec", libipsec}, {"engine-copy", engineCopy}, {"veth", wire}}
+	return []recipe{{"engine-udp", engineUDP}, {"engine-copy", engineCopy}, {"relay", relay}, {"engine-plain", enginePlain},
+		{"wireguard-go", wireguard}, {"kernel-libipsec", libipsec}, {"kernel-libipsec-few", libipsecFew}, {"veth", wire}}
 }
 
 func TestSideBySide(t *testing.T) {
@@ -113,11 +113,7 @@ func TestSideBySide(t *testing.T) {
 	}
 	r, w := results{}, &watch{repeats: runs * len(peers)}
 	for i := range runs {
-		for _, p := range peers {
-			if p.notes == "" {
-				r.round(t, p, seconds, w)
-			}
-		}
+		r.round(t, peers, seconds, w)
 		t.Logf("run %d of %d done", i+1, runs)
 	}
 	verdicts := r.judge(t)

@@ -7,12 +7,20 @@ import (
 	"github.com/xfrmctl/xfrmctl/tests/strongswan"
 )
 
-const libipsecName = "strongSwan kernel-libipsec"
+// The names of charon with kernel-libipsec: as Debian configures it, and with
+// the plugins that carry packets fastest.
+const (
+	libipsecName  = "strongSwan kernel-libipsec"
+	libipsecTuned = "the same, fewest plugins"
+)
 
-// libipsec sets up charon with kernel-libipsec on both sides. It uses IKE and,
+func libipsec(t *testing.T) *peer    { return charon(t, libipsecName, true) }
+func libipsecFew(t *testing.T) *peer { return charon(t, libipsecTuned, false) }
+
+// charon sets up charon with kernel-libipsec on both sides. It uses IKE and,
 // always, UDP encapsulation.
-func libipsec(t *testing.T) *peer {
-	p := &peer{name: libipsecName}
+func charon(t *testing.T, name string, packaged bool) *peer {
+	p := &peer{name: name, tcpOnly: !packaged}
 	root, version, err := strongswan.Fetch()
 	if err != nil {
 		p.notes = err.Error()
@@ -29,7 +37,8 @@ func libipsec(t *testing.T) *peer {
 	var last *strongswan.Charon
 	for _, e := range ends {
 		e.ns.MustRun(t, sandbox.IP(), "addr", "add", e.cfg.Inner+"/32", "dev", "lo")
-		e.cfg.Kernel, e.cfg.Inner, e.cfg.Other = "kernel-libipsec kernel-netlink", e.cfg.Inner+"/32", e.cfg.Other+"/32"
+		e.cfg.Packaged, e.cfg.Kernel = packaged, "kernel-libipsec kernel-netlink"
+		e.cfg.Inner, e.cfg.Other = e.cfg.Inner+"/32", e.cfg.Other+"/32"
 		last = strongswan.Start(t, e.ns, root, &e.cfg)
 		p.pids = append(p.pids, last.PID)
 	}

@@ -44,28 +44,49 @@ func (r results) add(name string, m metric, v float64) {
 
 // median returns the median of a peer's runs.
 func (r results) median(name string, m metric) (float64, bool) {
-	runs := slices.Sorted(slices.Values(r[name][m]))
-	if len(runs) == 0 {
+	if len(r[name][m]) == 0 {
 		return 0, false
 	}
-	return runs[len(runs)/2], true
+	return middle(r[name][m]), true
 }
 
-// round measures everything about one peer once.
-func (r results) round(t *testing.T, p *peer, seconds time.Duration, w *watch) {
-	t.Helper()
-	for _, f := range []func(results){
-		func(r results) { r.add(p.name, pingIdle, ping(t, p)) },
-		func(r results) { r.tcp(t, p, 1, seconds) },
-		func(r results) { r.tcp(t, p, 4, seconds) },
-		func(r results) { r.add(p.name, udp64, flood(t, p, 64, seconds/2)) },
-		func(r results) { r.add(p.name, udp1300, flood(t, p, 1300, seconds/2)) },
-		func(r results) { r.loaded(t, p) },
-	} {
-		w.measure(t, r, f)
+// middle is the median.
+func middle(runs []float64) float64 { return slices.Sorted(slices.Values(runs))[len(runs)/2] }
+
+// A measurement takes one or more figures of a peer.
+type measurement struct {
+	packets bool // not of peers whose streams alone are measured
+	take    func(r results, p *peer)
+}
+
+// measurements is what a run takes of each peer.
+func measurements(t *testing.T, seconds time.Duration) []measurement {
+	return []measurement{
+		{true, func(r results, p *peer) { r.add(p.name, pingIdle, ping(t, p)) }},
+		{false, func(r results, p *peer) { r.tcp(t, p, 1, seconds) }},
+		{false, func(r results, p *peer) { r.tcp(t, p, 4, seconds) }},
+		{true, func(r results, p *peer) { r.add(p.name, udp64, flood(t, p, 64, seconds/2)) }},
+		{true, func(r results, p *peer) { r.add(p.name, udp1300, flood(t, p, 1300, seconds/2)) }},
+		{true, func(r results, p *peer) { r.loaded(t, p) }},
 	}
-	if len(p.pids) > 0 {
-		r.add(p.name, memory, peak(t, p.pids))
+}
+
+// round takes each measurement once of all peers, one peer right after the
+// other: what makes the machine slow lasts for seconds, and is the same for
+// neighbours.
+func (r results) round(t *testing.T, peers []*peer, seconds time.Duration, w *watch) {
+	t.Helper()
+	for _, m := range measurements(t, seconds) {
+		for _, p := range peers {
+			if p.notes == "" && !(m.packets && p.tcpOnly) {
+				w.measure(t, r, func(r results) { m.take(r, p) })
+			}
+		}
+	}
+	for _, p := range peers {
+		if p.notes == "" && len(p.pids) > 0 {
+			r.add(p.name, memory, peak(t, p.pids))
+		}
 	}
 }
 

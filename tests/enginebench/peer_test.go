@@ -21,6 +21,7 @@ type peer struct {
 	target  string // what to send to from A, to have the packets carried
 	pids    []int  // the processes that carry
 	notes   string // why it is not measured
+	tcpOnly bool   // of the packets, streams alone are measured
 }
 
 // A recipe sets up a peer. It returns a peer with notes when this machine

@@ -72,6 +72,9 @@ func run(dir, name string, args ...string) error {
 
 // Config is one end of a tunnel with a shared secret.
 type Config struct {
+	// Packaged makes charon load what Debian's configuration says, and
+	// kernel-libipsec, which that leaves out; Kernel says nothing then.
+	Packaged      bool
 	Kernel        string // the plugins that carry ESP: "kernel-netlink" or "kernel-libipsec kernel-netlink"
 	Local, Remote string // outer addresses
 	Inner, Other  string // prefixes inside, ours and the peer's
@@ -85,6 +88,22 @@ const daemonConf = `charon {
     }
   }
 }
+`
+
+// packagedConf is what one would write into Debian's strongswan.conf.
+const packagedConf = `charon {
+  load_modular = yes
+  plugins {
+    include ROOT/etc/strongswan.d/charon/*.conf
+    kernel-libipsec {
+      load = yes
+    }
+    vici {
+      socket = unix://DIR/vici
+    }
+  }
+}
+include ROOT/etc/strongswan.d/*.conf
 `
 
 const connectionConf = `connections {
@@ -139,7 +158,11 @@ func Start(t *testing.T, ns *sandbox.NS, root string, cfg *Config) *Charon {
 	t.Helper()
 	c := &Charon{ns: ns, dir: t.TempDir()}
 	words := strings.NewReplacer("DIR", c.dir, "ROOT", root, "KERNEL", cfg.Kernel, "LOCAL", cfg.Local, "REMOTE", cfg.Remote, "INNER", cfg.Inner, "OTHER", cfg.Other)
-	for name, text := range map[string]string{"strongswan.conf": daemonConf, "swanctl.conf": connectionConf, "inside": inside} {
+	daemon := daemonConf
+	if cfg.Packaged {
+		daemon = packagedConf
+	}
+	for name, text := range map[string]string{"strongswan.conf": daemon, "swanctl.conf": connectionConf, "inside": inside} {
 		if err := os.WriteFile(filepath.Join(c.dir, name), []byte(words.Replace(text)), 0o600); err != nil {
 			t.Fatal(err)
 		}

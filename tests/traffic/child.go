@@ -18,13 +18,15 @@ const variable = "XFRMCTL_TRAFFIC"
 
 // A Job is what one process does.
 type Job struct {
-	Role    string        // tcp-source, tcp-sink, udp-source, udp-sink
+	Role    string        // tcp-source, tcp-sink, udp-source, udp-sink, relay
 	Addr    string        // IP:PORT to send to or to listen on
 	Streams int           // of TCP
 	Control string        // congestion control of TCP, "" for the machine's
 	Size    int           // bytes in a datagram
 	For     time.Duration // how long a source sends
 	Rate    int           // datagrams a second, 0: as many as possible
+	Device  string        // TUN device that a relay makes
+	Local   string        // IP:PORT that a relay binds to
 }
 
 // A Count is what a process has sent or received.
@@ -73,11 +75,13 @@ func (j Job) run() (Count, error) {
 		return j.udpSource()
 	case "udp-sink":
 		return j.udpSink()
+	case "relay":
+		return j.relay()
 	}
 	return Count{}, errors.New("no such role")
 }
 
-// ready tells Spawn that a sink listens.
+// ready tells Spawn that a sink listens, or a relay carries packets.
 func ready() { fmt.Println("ready") }
 
 // A Child is a running job. It is used by one goroutine.
@@ -87,7 +91,8 @@ type Child struct {
 	err strings.Builder
 }
 
-// Spawn starts a process for a job in ns. A sink listens when it returns.
+// Spawn starts a process for a job in ns. A sink listens when it returns, and a
+// relay's device is there.
 func Spawn(ns *sandbox.NS, j Job) (*Child, error) {
 	text, err := json.Marshal(j)
 	if err != nil {
@@ -104,7 +109,7 @@ func Spawn(ns *sandbox.NS, j Job) (*Child, error) {
 		return nil, err
 	}
 	c.out = bufio.NewReader(pipe)
-	if !strings.HasSuffix(j.Role, "-sink") {
+	if strings.HasSuffix(j.Role, "-source") {
 		return c, nil
 	}
 	if line, err := c.out.ReadString('\n'); line != "ready\n" {
@@ -126,6 +131,9 @@ func (c *Child) Wait() (Count, error) {
 	}
 	return n, err
 }
+
+// PID is the process.
+func (c *Child) PID() int { return c.cmd.Process.Pid }
 
 // Kill ends the process.
 func (c *Child) Kill() {
