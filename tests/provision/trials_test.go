@@ -82,7 +82,7 @@ func (x *trials) write(t *testing.T, text string) (path string, w *document.Want
 func (x *trials) watch(t *testing.T, peer *end) {
 	t.Helper()
 	x.wire = watch(t, peer.ns)
-	send(t, x.e, "0.01")
+	send(t, x.e, "0.03")
 	err := x.e.ns.Do(func() (err error) {
 		x.probe, err = net.DialUDP("udp4", &net.UDPAddr{IP: net.IPv4(10, 1, 0, 1)}, &net.UDPAddr{IP: net.IPv4(10, 2, 0, 1), Port: 9})
 		return err
