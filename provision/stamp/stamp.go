@@ -41,10 +41,10 @@ type Stamp struct {
 	// Left and Notes are those of the result.
 	Left  []provision.ID `json:"left,omitempty"`
 	Notes []string       `json:"notes,omitempty"`
-	// Around is a keyed digest of all that is above and of the circumstances,
-	// Answers one of what the kernel answered.
-	Around  string `json:"around"`
+	// Answers is a keyed digest of what the kernel answered, Around one of all that
+	// is above and of the circumstances.
 	Answers string `json:"answers"`
+	Around  string `json:"around"`
 }
 
 // Circumstances are what decides beside the kernel. A Stamp holds where all are
@@ -52,8 +52,8 @@ type Stamp struct {
 type Circumstances struct {
 	StateDir string
 	NetNS    netlinkx.NetNS
-	// Words are those of the command that change what it does, in an order of
-	// their own.
+	// Words are those of the command that change what it does, always in the same
+	// order.
 	Words    []string
 	Document [sha256.Size]byte // SHA-256
 	// Keys writes what references lead to, MTUs the MTUs of devices.
@@ -132,10 +132,10 @@ func Write(s *Stamp, c *Circumstances, r *Recorder) (bool, error) {
 		return false, err
 	}
 	s.Version, s.Boot, s.Questions = version, boot, r.asked
-	if s.Around, err = s.around(c); err != nil {
+	if s.Answers, err = r.seal(c.StateDir); err != nil {
 		return false, err
 	}
-	if s.Answers, err = r.seal(c.StateDir); err != nil {
+	if s.Around, err = s.around(c); err != nil {
 		return false, err
 	}
 	path, err := c.path()
@@ -159,14 +159,14 @@ func (r *Recorder) seal(dir string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// around is the keyed digest of everything but the answers.
+// around is the keyed digest of the stamp and of everything but the kernel.
 func (s *Stamp) around(c *Circumstances) (string, error) {
 	h, err := provision.Keyed(c.StateDir)
 	if err != nil {
 		return "", err
 	}
 	bare := *s
-	bare.Around, bare.Answers = "", ""
+	bare.Around = ""
 	plain, err := json.Marshal(&bare)
 	if err != nil {
 		return "", err

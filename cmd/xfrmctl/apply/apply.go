@@ -213,19 +213,14 @@ func Run(env *Env, verb string, args []string) error {
 		c.progress = &progress{out: env.Stderr, now: time.Now}
 	}
 	w.Brief = !c.writes()
-	once := c.writes() && verb == "apply" && w.every == 0 && !w.watch && !w.inbound
-	if once {
-		if res := c.remembered(); res != nil {
-			return c.summary(res, true)
-		}
+	if res := c.remembered(); res != nil {
+		return c.summary(res, true)
 	}
 	if err := w.ReadAhead(env); err != nil { // it may name the engine
 		return err
 	}
-	if once {
-		if err := c.follow(); err != nil {
-			return err
-		}
+	if err := c.follow(); err != nil {
+		return err
 	}
 	links, err := env.Links()
 	if err != nil {

@@ -17,10 +17,20 @@ import (
 	"github.com/xfrmctl/xfrmctl/provision/stamp"
 )
 
+// stamps reports whether the command leaves a stamp and goes by one: an apply that
+// is done and gone.
+func (c *command) stamps() bool {
+	w := c.words
+	return c.verb == "apply" && c.writes() && w.every == 0 && !w.watch && !w.inbound
+}
+
 // remembered returns what the last apply found, when it stamped that and all is
 // as it was, the kernel included; else nil. Whatever is in the way of finding
 // that out, the long way will meet and name.
 func (c *command) remembered() *provision.Result {
+	if !c.stamps() {
+		return nil
+	}
 	document, err := c.words.digest(c.env)
 	if err != nil {
 		return nil
@@ -90,6 +100,9 @@ func (c *command) circumstances(asked string, document [sha256.Size]byte, source
 // follow begins to follow what is asked and answered, where that can be asked
 // again.
 func (c *command) follow() error {
+	if !c.stamps() {
+		return nil
+	}
 	kernel, err := c.env.Kernel()
 	if err != nil || !kernel {
 		return err
