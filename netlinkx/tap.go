@@ -8,27 +8,9 @@ import "time"
 type Tap func(sent bool, b []byte)
 
 // TapTransport returns t with a tap, which is called by whoever sends or receives.
-func TapTransport(t Transport, tap Tap) Transport { return tappedTransport{t, tap} }
+func TapTransport(t Transport, tap Tap) Transport { return bare{tapped{foreign{t}, tap}} }
 
-type tappedTransport struct {
-	Transport
-	tap Tap
-}
-
-func (t tappedTransport) Send(b []byte) error {
-	t.tap(true, b)
-	return t.Transport.Send(b)
-}
-
-func (t tappedTransport) Recv(b []byte) (int, error) {
-	n, err := t.Transport.Recv(b)
-	if err == nil {
-		t.tap(false, b[:n])
-	}
-	return n, err
-}
-
-// tapped is TapTransport within the package.
+// tapped is a transport with a tap.
 type tapped struct {
 	transport
 	tap Tap
