@@ -62,21 +62,29 @@ func (j Job) relay() (Count, error) {
 	}
 }
 
-func (r *relay) open(j Job) (err error) {
+func (r *relay) open(j Job) error {
+	if err := r.openTUN(j.Device); err != nil {
+		return fmt.Errorf("make %s: %w", j.Device, err)
+	}
+	return r.openSocket(j)
+}
+
+func (r *relay) openTUN(name string) (err error) {
 	if r.tun, err = unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0); err != nil {
 		return err
 	}
-	ifr, err := unix.NewIfreq(j.Device)
+	ifr, err := unix.NewIfreq(name)
 	if err != nil {
 		return err
 	}
 	ifr.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI | unix.IFF_VNET_HDR)
 	if err := unix.IoctlIfreq(r.tun, unix.TUNSETIFF, ifr); err != nil {
-		return fmt.Errorf("make %s: %w", j.Device, err)
-	}
-	if err := unix.IoctlSetInt(r.tun, unix.TUNSETOFFLOAD, unix.TUN_F_CSUM|unix.TUN_F_TSO4|unix.TUN_F_TSO6); err != nil {
 		return err
 	}
+	return unix.IoctlSetInt(r.tun, unix.TUNSETOFFLOAD, unix.TUN_F_CSUM|unix.TUN_F_TSO4|unix.TUN_F_TSO6)
+}
+
+func (r *relay) openSocket(j Job) error {
 	family, peer, err := sockaddr(j.Addr)
 	if err != nil {
 		return err
