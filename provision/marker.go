@@ -31,9 +31,8 @@ func markerNet(low uint16) netip.Addr {
 	return netip.AddrFrom4([4]byte{127, 255, byte(low >> 8), byte(low)})
 }
 
-// newMarker makes up a marker. Its if_id is the first of the owner's, so that
-// nobody takes it for another's. The kernel finds it at once by its selector, and
-// cannot take another policy for it.
+// newMarker makes up a marker. Its if_id is the first of the owner's range. The
+// kernel finds it at once by its selector, and cannot take another policy for it.
 func (s *Session) newMarker() (*marker, error) {
 	b, err := randomBytes(8)
 	if err != nil {
@@ -46,8 +45,8 @@ func (s *Session) newMarker() (*marker, error) {
 	return &marker{hex.EncodeToString(b), p}, nil
 }
 
-// id names the marker by all that tells it from other policies, not by its
-// index alone.
+// id names the marker by all that tells it from other policies. The index does
+// not: the kernel chose it, and may give it to another.
 func (m *marker) id() netlinkx.PolicyID {
 	id := m.policy.ID()
 	id.Index, id.Selector = 0, m.policy.Selector

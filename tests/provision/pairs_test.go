@@ -21,9 +21,9 @@ func count(name string, otherwise int) int {
 
 // TestPairs goes between random documents by way of processes that are killed:
 // for some pairs behind each possible message in turn, for the rest at random
-// times. The former go by twos, (old, new) and (new, old). One more apply reaches the new document, a further one
-// writes nothing, nothing of others has changed, and none of the packets that
-// every document protects arrives in clear.
+// times. The former go by twos, (old, new) and (new, old). One more apply reaches
+// the new document, a further one writes nothing, nothing of others has changed,
+// and none of the packets that every document protects arrives in clear.
 //
 // XFRMCTL_PAIRS is how many pairs get a kill behind each message,
 // XFRMCTL_PAIRS_RANDOM how many one at a random time, XFRMCTL_PAIRS_SEED the
