@@ -152,7 +152,7 @@ func (s *session) fuzzTargets() (targets []target, err error) {
 	const format = `{{$p := .}}{{range .TestGoFiles}}{{$p.ImportPath}} {{$p.Dir}}/{{.}}
 {{end}}{{range .XTestGoFiles}}{{$p.ImportPath}} {{$p.Dir}}/{{.}}
 {{end}}`
-	out, err := output(s.command(".", "go", "list", "-f", format, "./..."))
+	out, err := output(s.command(".", "go", "list", "-buildvcs=false", "-f", format, "./..."))
 	if err != nil {
 		return nil, err
 	}

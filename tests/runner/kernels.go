@@ -137,7 +137,7 @@ func (s *session) build(want func(pkg string) bool) []binary {
 	var built []binary
 	s.step("build tests", func() error {
 		const format = `{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}} {{.Dir}}{{end}}`
-		out, err := output(s.command("tests", "go", "list", "-f", format, "./..."))
+		out, err := output(s.command("tests", "go", "list", "-buildvcs=false", "-f", format, "./..."))
 		if err != nil {
 			return err
 		}
