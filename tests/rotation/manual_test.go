@@ -15,7 +15,7 @@ func TestManual(t *testing.T) {
 	notUnderEmulation(t)
 	b, err := os.ReadFile(filepath.Join("..", "..", "docs", "provisioning.md"))
 	if err != nil {
-		t.Skipf("needs the documentation beside the test: %v", err)
+		t.Skipf("needs the documentation beside the test: %v; its example was not run", err)
 	}
 	_, after, _ := strings.Cut(string(b), "```\neast# ")
 	text, _, _ := strings.Cut("east# "+after, "```")

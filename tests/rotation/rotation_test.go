@@ -219,8 +219,6 @@ func kill(t *testing.T, e *end, words []string, after time.Duration) (killed boo
 		return false
 	case strings.Contains(err.Error(), "killed"):
 		return true
-	case strings.Contains(out.String(), "may have had this key"):
-		t.Skip("a kill came between a key's note and its sending (decision 25), which happens once in thousands; the rotation would have to be given up")
 	}
 	t.Fatalf("%s: %v: %v\n%s", e.name, words, err, out.String())
 	return false
