@@ -133,7 +133,7 @@ func newLinkPair(t *testing.T, b bench) *linkPair {
 	}
 	probe, err := p.left.run(b.ip, strings.Fields("link add probe type xfrm if_id 1"), "")
 	if err != nil || probe.code != 0 {
-		t.Skipf("needs XFRM interfaces (CONFIG_XFRM_INTERFACE) to compare with: %v %v", probe, err)
+		t.Skipf("needs XFRM interfaces (CONFIG_XFRM_INTERFACE); the engine's were not compared: %v %v", probe, err)
 	}
 	if r, err := p.left.run(b.ip, strings.Fields("link del probe"), ""); err != nil || r.code != 0 {
 		t.Fatalf("%v %v", r, err)

@@ -17,7 +17,7 @@ func manual(t *testing.T, name string) string {
 	t.Helper()
 	b, err := os.ReadFile("../../docs/" + name)
 	if err != nil {
-		t.Skipf("needs the documentation beside the test: %v", err)
+		t.Skipf("needs the documentation beside the test: %v; its examples were not run", err)
 	}
 	return string(b)
 }
@@ -54,7 +54,7 @@ func TestExamples(t *testing.T) {
 			bothEngines(t, func(t *testing.T, userspace bool) {
 				text := block(t, manual(t, "examples.md"), c.heading, "yaml")
 				if userspace && strings.Contains(text, "mode: transport") {
-					t.Skip("needs the kernel: the userspace engine protects only what is routed to an interface")
+					t.Skip("needs the kernel: the userspace engine protects only what is routed to an interface; the example was not run on it")
 				}
 				s := build(t, text, userspace)
 				s.settle(t)

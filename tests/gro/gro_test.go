@@ -104,7 +104,7 @@ func TestSetRestore(t *testing.T) {
 func TestRecursive(t *testing.T) {
 	p := newPair(t)
 	if out, err := p.left.Run(sandbox.IP(), "link", "add", "link", "v0", "name", "v0.7", "type", "vlan", "id", "7"); err != nil {
-		t.Skipf("needs VLAN devices (CONFIG_VLAN_8021Q): %s", out)
+		t.Skipf("needs VLAN devices (CONFIG_VLAN_8021Q); devices below others were not set: %s", out)
 	}
 	if out, code := gro(t, p.left, "set v0.7 rx-gro on recursive"); code != 0 {
 		t.Fatalf("exit code %d: %s", code, out)

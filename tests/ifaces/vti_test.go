@@ -48,7 +48,7 @@ func TestVTI(t *testing.T) {
 		s := &specs[i]
 		v, err := p.CreateVTI(ctx, s)
 		if errors.Is(err, errors.ErrUnsupported) {
-			t.Skipf("needs links of kind %s (CONFIG_NET_IPVTI, CONFIG_IPV6_VTI, modules ip_vti, ip6_vti)", s.Kind)
+			t.Skipf("needs links of kind %s (CONFIG_NET_IPVTI, CONFIG_IPV6_VTI, modules ip_vti, ip6_vti); they were not made", s.Kind)
 		}
 		if err != nil {
 			t.Fatalf("%+v", err)

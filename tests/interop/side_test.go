@@ -63,11 +63,11 @@ type kernelSide struct {
 func newKernelSide(t *testing.T, ns *sandbox.NS, n int) *kernelSide {
 	t.Helper()
 	if out, err := ns.Run(sandbox.IP(), "link", "add", tunnelDev, "type", "xfrm", "dev", sandbox.Wire, "if_id", "7"); err != nil {
-		t.Skipf("needs XFRM interfaces in the kernel (CONFIG_XFRM_INTERFACE): %s", strings.TrimSpace(out))
+		t.Skipf("needs XFRM interfaces in the kernel (CONFIG_XFRM_INTERFACE); the engine did not speak with it: %s", strings.TrimSpace(out))
 	}
 	probe := "xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp spi 1 mode tunnel aead rfc4106(gcm(aes)) 0x" + strings.Repeat("5a", 20) + " 128"
 	if out, err := ns.Run(sandbox.IP(), strings.Fields(probe)...); err != nil {
-		t.Skipf("needs ESP in the kernel (CONFIG_INET_ESP): %s", strings.TrimSpace(out))
+		t.Skipf("needs ESP in the kernel (CONFIG_INET_ESP); the engine did not speak with it: %s", strings.TrimSpace(out))
 	}
 	ns.MustRun(t, sandbox.IP(), "xfrm", "state", "flush")
 	ns.MustRun(t, sandbox.IP(), "link", "set", tunnelDev, "mtu", deviceMTU, "up")

@@ -95,7 +95,7 @@ func TestSubPolicies(t *testing.T) {
 	p := policyN(1)
 	p.Type = nlx.Some(nlx.PolicySub)
 	if err := c.AddPolicy(ctx, p); errors.Is(err, errors.ErrUnsupported) {
-		t.Skipf("needs CONFIG_XFRM_SUB_POLICY: %v", err)
+		t.Skipf("needs CONFIG_XFRM_SUB_POLICY; sub-policies were not tried: %v", err)
 	} else if err != nil {
 		t.Fatal(err)
 	}

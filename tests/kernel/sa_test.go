@@ -131,7 +131,7 @@ func TestSAReadsBackAsWritten(t *testing.T) {
 			tc.set(sa)
 			err := c.AddSA(ctx, sa)
 			if tc.since != "" && err != nil {
-				t.Skipf("needs Linux %s; this kernel says: %v", tc.since, err)
+				t.Skipf("needs Linux %s; this attribute was not read back: %v", tc.since, err)
 			}
 			if err != nil {
 				t.Fatalf("%+v", err)
@@ -143,7 +143,7 @@ func TestSAReadsBackAsWritten(t *testing.T) {
 			want := asStored(sa, got)
 			if d := diffSA(want, got); d != "" {
 				if tc.since != "" && os.Getenv("XFRMCTL_KERNEL") != "uml" {
-					t.Skipf("needs Linux %s; this kernel ignored a part of it", tc.since)
+					t.Skipf("needs Linux %s; this kernel ignored a part of it, which was not read back", tc.since)
 				}
 				t.Errorf("read back (-want +got):\n%s", d)
 			}
@@ -265,7 +265,7 @@ func TestMigrateState(t *testing.T) {
 	m := &nlx.MigrateState{SA: sa.ID(), NewDst: netip.MustParseAddr("10.0.0.9"), NewSrc: netip.MustParseAddr("10.0.0.8"), NewReqID: 5}
 	err := c.MigrateState(ctx, m)
 	if err != nil && os.Getenv("XFRMCTL_KERNEL") != "uml" {
-		t.Skipf("needs Linux 7.2 with CONFIG_XFRM_MIGRATE: %v", err)
+		t.Skipf("needs Linux 7.2 with CONFIG_XFRM_MIGRATE; no SA was migrated: %v", err)
 	}
 	if err != nil {
 		t.Fatalf("%+v", err)

@@ -22,7 +22,7 @@ import (
 func TestNoCoreFiles(t *testing.T) {
 	bin := engine.Binary(t)
 	if why := allowCores(t); why != "" {
-		t.Skip(why)
+		t.Skip(why + "; that none comes to be was not seen")
 	}
 	for _, sig := range []syscall.Signal{unix.SIGABRT, unix.SIGSEGV, unix.SIGQUIT, unix.SIGBUS} {
 		for _, words := range []string{"--force -b -", "esp --socket sock --forget-keys"} {
@@ -100,7 +100,7 @@ func startWithKey(t *testing.T, bin string, words []string) *keyProcess {
 	p.cmd.Env = append(os.Environ(), "GOTRACEBACK=crash", "CANARY=0x"+hex.EncodeToString(k[:20]))
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
 	if err := p.cmd.Start(); err != nil {
-		t.Skipf("needs root for a network namespace: %v", err)
+		t.Skipf("needs root for a network namespace: %v; nothing of this test ran", err)
 	}
 	w.WriteString(add + "\n") //nolint:errcheck // the pipe is large enough
 	ready := func() bool {
@@ -153,7 +153,7 @@ func TestMemoryIsHidden(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := cmd.Start(); err != nil {
-		t.Skipf("needs root, and a program that others may run: %v", err)
+		t.Skipf("needs root, and a program that others may run: %v; whether others can read a process was not tried", err)
 	}
 	defer cmd.Wait() //nolint:errcheck // it ends with its input
 	defer in.Close()

@@ -53,7 +53,7 @@ func TestRefusals(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			words := strings.ReplaceAll(tt.words, "DEV", p.dev)
 			if strings.Contains(words, "if_id") && p.takes(t, words) {
-				t.Skip("needs a kernel that refuses inbound SAs with an if_id (Linux 6.16)")
+				t.Skip("needs a kernel that refuses inbound SAs with an if_id (Linux 6.16); the refusal was not seen")
 			}
 			before := p.count(t)
 			out, code := p.add(t, 0x2000+2*i, strings.Replace(words, "WISH", "require", 1))
@@ -214,7 +214,7 @@ func TestVLAN(t *testing.T) {
 	needESP(t, p)
 	ip := sandbox.IP()
 	if out, err := p.Run(ip, "link", "add", "link", p.dev, "name", "vl7", "type", "vlan", "id", "7"); err != nil {
-		t.Skipf("needs VLAN devices (CONFIG_VLAN_8021Q): %s", out)
+		t.Skipf("needs VLAN devices (CONFIG_VLAN_8021Q); offload through one was not tried: %s", out)
 	}
 	p.MustRun(t, ip, "address", "add", "198.51.100.1/24", "dev", "vl7")
 	p.MustRun(t, ip, "link", "set", "vl7", "up")

@@ -84,7 +84,7 @@ func TestSelftestFinds(t *testing.T) {
 	far.MustRun(t, ip, "address", "flush", "dev", far.dev)
 	far.MustRun(t, ip, "address", "add", "192.0.2.2/24", "dev", far.dev)
 	if _, err := os.Stat("/sys/bus/netdevsim/link_device"); err != nil {
-		t.Skip("needs netdevsim whose devices can be linked (Linux 6.9)")
+		t.Skip("needs netdevsim whose devices can be linked (Linux 6.9); the selftest did not run on a device")
 	}
 	if err := join(t, p, far); err != nil {
 		t.Fatal(err)

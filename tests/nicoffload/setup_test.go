@@ -62,7 +62,7 @@ func needESP(t testing.TB, p *place) {
 	t.Helper()
 	if out, code := p.add(t, 1, key+" 128"); code != 0 {
 		if os.Getenv("XFRMCTL_KERNEL") == "native" {
-			t.Skip("needs ESP in the kernel (CONFIG_INET_ESP)")
+			t.Skip("needs ESP in the kernel (CONFIG_INET_ESP); offload was not asked for")
 		}
 		t.Fatalf("add an SA: exit code %d: %s", code, out)
 	}
@@ -74,7 +74,7 @@ func newSimulated(t testing.TB) *place {
 	t.Helper()
 	p := newPlace(t)
 	if _, err := os.Stat("/sys/bus/netdevsim/new_device"); err != nil {
-		t.Skip("needs netdevsim (CONFIG_NETDEVSIM)")
+		t.Skip("needs netdevsim (CONFIG_NETDEVSIM); no device that takes SAs was tried")
 	}
 	p.id = 1000 + rand.IntN(1<<20)
 	if err := p.Do(func() error {

@@ -15,7 +15,7 @@ import (
 func TestManual(t *testing.T) {
 	b, err := os.ReadFile("../../docs/provisioning.md")
 	if err != nil {
-		t.Skipf("needs the documentation beside the test: %v", err)
+		t.Skipf("needs the documentation beside the test: %v; its example was not run", err)
 	}
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {

@@ -41,7 +41,7 @@ func TestPairs(t *testing.T) {
 				c.every = 0
 			}
 		} else if k := os.Getenv("XFRMCTL_KERNEL"); userspace && k != "native" && k != "" {
-			t.Skip("the long run is on this machine's kernel with the userspace engine, on others without")
+			t.Skip("needs this machine's kernel for the long run of the userspace engine, which did not run here")
 		}
 		var all sync.WaitGroup
 		for range worlds {

@@ -44,7 +44,7 @@ type tunnel struct {
 func join(t *testing.T, x *engine.Tunnel) *tunnel {
 	t.Helper()
 	if k := os.Getenv("XFRMCTL_KERNEL"); k != "" && k != "native" {
-		t.Skip("needs processors of its own, which a guest has not; it runs on the machine's own kernel")
+		t.Skip("needs processors of its own, which a guest has not; nothing was measured here, but on the machine's own kernel")
 	}
 	p := sandbox.NewPair(t)
 	u := &tunnel{p, engine.Start(t, p.A), engine.Start(t, p.B)}

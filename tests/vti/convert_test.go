@@ -123,7 +123,7 @@ func TestLate(t *testing.T) {
 // interface for both, and come apart again.
 func TestMerge(t *testing.T) {
 	if testing.Short() {
-		t.Skip("short: merging takes the same steps as converting")
+		t.Skip("needs a run without -short: merging, which takes the same steps as converting, was not tried")
 	}
 	four := kinds()[0]
 	a, b := build(t, four)
@@ -147,7 +147,7 @@ func TestMerge(t *testing.T) {
 // is touched. The planner's unit tests have the other reasons.
 func TestRefused(t *testing.T) {
 	if testing.Short() {
-		t.Skip("short: refusals are the same on every kernel; the planner's unit tests and the other kernels look at them")
+		t.Skip("needs a run without -short: refusals, which are the same on every kernel, were not looked at")
 	}
 	k := kinds()[0]
 	a, _ := build(t, k)

@@ -18,7 +18,7 @@ func lockThread() { runtime.LockOSThread() }
 // conversion of which a message is refused ends where it began.
 func TestKill(t *testing.T) {
 	if testing.Short() {
-		t.Skip("short: where a run is killed makes no difference to another kernel; User Mode Linux looks at it")
+		t.Skip("needs a run without -short: no run was killed here, but in User Mode Linux")
 	}
 	all := kinds()
 	if *kills != 0 {
