@@ -91,7 +91,10 @@ func (s *Source) Digest(ctx context.Context, refs []string, to io.Writer) error 
 		if err != nil {
 			return err
 		}
-		if _, err := fmt.Fprintf(to, "key %q %d %s ", ref, len(b), b); err != nil {
+		if _, err := fmt.Fprintf(to, "key %q %d ", ref, len(b)); err != nil {
+			return err
+		}
+		if _, err := to.Write(b); err != nil { // not through fmt, whose buffers stay
 			return err
 		}
 	}
