@@ -12,6 +12,7 @@ import (
 	"github.com/xfrmctl/xfrmctl/offload/userspace/datapath/outer"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/server"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xfrmstat"
 )
 
 // dataPlane is datapath.Plane as the rest of the engine sees it.
@@ -84,7 +85,7 @@ func (d *device) Delete() error { return d.plane.RemoveDevice(d.d) }
 // stats implements plane.
 func (p *dataPlane) stats(s *Status) {
 	st := p.Stats()
-	for c := sadb.CounterNone + 1; c < sadb.NumCounters; c++ {
+	for c := xfrmstat.None + 1; c < xfrmstat.NumCounters; c++ {
 		s.Counters[c.String()] = st.Kernel[c]
 	}
 	for c, n := range st.Own {

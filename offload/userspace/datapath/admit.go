@@ -4,6 +4,7 @@ import (
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/flow"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xfrmstat"
 )
 
 // checked is what the inbound policies said.
@@ -13,7 +14,7 @@ type checked struct {
 	epoch      uint64
 	device     *Device
 	sas        [netlinkx.MaxTemplates]*sadb.SA
-	why        sadb.Counter
+	why        xfrmstat.Counter
 	valid      bool
 }
 
@@ -22,7 +23,7 @@ type checked struct {
 func (w *worker) admit(t *path, d *Device, pkt []byte, depth int) bool {
 	in := &w.in
 	if flow.Dissect(pkt, &in.flows) != nil {
-		w.dropIn(1, sadb.InHdrError)
+		w.dropIn(1, xfrmstat.InHdrError)
 		return false
 	}
 	if depth < netlinkx.MaxTemplates {
@@ -32,10 +33,10 @@ func (w *worker) admit(t *path, d *Device, pkt []byte, depth int) bool {
 		}
 	}
 	if d == nil { // the kernel looks for policies of no interface, and finds none
-		w.dropIn(1, sadb.InNoPols)
+		w.dropIn(1, xfrmstat.InNoPols)
 		return false
 	}
-	if why := w.policy(t, d, depth); why != sadb.CounterNone {
+	if why := w.policy(t, d, depth); why != xfrmstat.None {
 		w.dropIn(1, why)
 		return false
 	}
@@ -43,7 +44,7 @@ func (w *worker) admit(t *path, d *Device, pkt []byte, depth int) bool {
 }
 
 // policy asks the inbound policies, or remembers.
-func (w *worker) policy(t *path, d *Device, depth int) sadb.Counter {
+func (w *worker) policy(t *path, d *Device, depth int) xfrmstat.Counter {
 	in := &w.in
 	c := &in.checked
 	key := keyOfFlow(&in.flows)

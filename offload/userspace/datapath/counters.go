@@ -4,11 +4,11 @@ import (
 	"encoding/json"
 	"sync"
 
-	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xfrmstat"
 )
 
 // Counter is a counter of the engine's own, next to the kernel's, which are
-// sadb.Counter.
+// Counter.
 type Counter uint8
 
 // Counters of packets. In counts what sockets give, out what devices give, with
@@ -43,21 +43,21 @@ func (c Counter) String() string {
 // half counted.
 type Stats struct {
 	Own    [numCounters]uint64
-	Kernel [sadb.NumCounters]uint64 // by reason of the drop
+	Kernel [xfrmstat.NumCounters]uint64 // by reason of the drop
 	// What happened, not to packets: calls and merges, for the curious.
 	Batches, SendCalls, ReceiveCalls, DeviceReads, DeviceWrites uint64
 }
 
 // inbound reports whether a kernel counter counts received packets.
-func inbound(c sadb.Counter) bool {
-	return c != sadb.CounterNone && (c < sadb.OutError || c == sadb.AcquireError || c == sadb.FwdHdrError || c == sadb.InStateDirError || c == sadb.InIptfsError)
+func inbound(c xfrmstat.Counter) bool {
+	return c != xfrmstat.None && (c < xfrmstat.OutError || c == xfrmstat.AcquireError || c == xfrmstat.FwdHdrError || c == xfrmstat.InStateDirError || c == xfrmstat.InIptfsError)
 }
 
 // InDropped is the sum of all that was received and not delivered.
 func (s *Stats) InDropped() uint64 {
 	n := s.Own[InKeepalive] + s.Own[InIKE] + s.Own[InDummy] + s.Own[InDeviceError]
 	for c, v := range s.Kernel {
-		if inbound(sadb.Counter(c)) {
+		if inbound(xfrmstat.Counter(c)) {
 			n += v
 		}
 	}
@@ -68,7 +68,7 @@ func (s *Stats) InDropped() uint64 {
 func (s *Stats) OutDropped() uint64 {
 	n := s.Own[OutReassembled] + s.Own[OutFragment] + s.Own[OutHeld] + s.Own[OutNoPolicy] + s.Own[OutTooBig] + s.Own[OutSendError]
 	for c, v := range s.Kernel {
-		if !inbound(sadb.Counter(c)) && c != int(sadb.CounterNone) {
+		if !inbound(xfrmstat.Counter(c)) && c != int(xfrmstat.None) {
 			n += v
 		}
 	}
@@ -89,7 +89,7 @@ func (s *Stats) MarshalJSON() ([]byte, error) {
 		m[Counter(c).String()] = v
 	}
 	for c, v := range s.Kernel {
-		if name := sadb.Counter(c).String(); name != "" {
+		if name := xfrmstat.Counter(c).String(); name != "" {
 			m[name] = v
 		}
 	}

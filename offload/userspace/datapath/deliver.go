@@ -2,7 +2,7 @@ package datapath
 
 import (
 	"github.com/xfrmctl/xfrmctl/gsogro/segment"
-	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xfrmstat"
 )
 
 // deliver writes what the coalescer holds to the devices.
@@ -36,7 +36,7 @@ func (w *worker) refused(s *deviceSource, out segment.Output, err error) {
 		return
 	}
 	if isDown(err) { // the kernel looks for policies of no interface, and finds none
-		w.dropIn(out.Packets, sadb.InNoPols)
+		w.dropIn(out.Packets, xfrmstat.InNoPols)
 		return
 	}
 	w.stats.Own[InDeviceError] += uint64(out.Packets)

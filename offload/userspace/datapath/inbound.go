@@ -10,6 +10,7 @@ import (
 	"github.com/xfrmctl/xfrmctl/offload/userspace/esp"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/flow"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xfrmstat"
 )
 
 const (
@@ -38,7 +39,7 @@ type inboundState struct {
 	pkts     [chunk][]byte
 	seqs     [chunk]uint32
 	full     [chunk]uint64
-	verdicts [chunk]sadb.Counter
+	verdicts [chunk]xfrmstat.Counter
 
 	checked checked // the last packet that policies were asked about
 }
@@ -82,7 +83,7 @@ func (s *socketSource) service(w *worker) bool {
 }
 
 // dropIn counts n packets by the kernel's reason.
-func (w *worker) dropIn(n int, why sadb.Counter) {
+func (w *worker) dropIn(n int, why xfrmstat.Counter) {
 	w.stats.Kernel[why] += uint64(n)
 }
 
@@ -99,7 +100,7 @@ func (w *worker) arriveRaw(v6 bool) {
 			header = int(data[0]&15) * 4
 		}
 		if header < 20 || header > len(data) {
-			w.dropIn(1, sadb.InHdrError)
+			w.dropIn(1, xfrmstat.InHdrError)
 			return
 		}
 		in.arrived.Header = data[:header]
@@ -110,7 +111,7 @@ func (w *worker) arriveRaw(v6 bool) {
 		data = data[header:]
 	}
 	if m.Truncated {
-		w.dropIn(1, sadb.InHdrError)
+		w.dropIn(1, xfrmstat.InHdrError)
 		return
 	}
 	in.pkts[0] = data
@@ -127,7 +128,7 @@ func (w *worker) arriveUDP(v6 bool) {
 	in.arrived = encap.Arrived{TOS: m.TOS, TTL: m.TTL, DF: true}
 	if m.Truncated || len(m.Data) == 0 {
 		w.stats.Own[InPackets]++
-		w.dropIn(1, sadb.InHdrError)
+		w.dropIn(1, xfrmstat.InHdrError)
 		return
 	}
 	n := 0
@@ -156,7 +157,7 @@ func (w *worker) isESP(pkt []byte) bool {
 	case len(pkt) == 1 && pkt[0] == 0xff:
 		w.stats.Own[InKeepalive]++
 	case len(pkt) < 8:
-		w.dropIn(1, sadb.InHdrError)
+		w.dropIn(1, xfrmstat.InHdrError)
 	case [4]byte(pkt) == [4]byte{}:
 		w.stats.Own[InIKE]++
 	default:

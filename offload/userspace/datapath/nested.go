@@ -5,7 +5,7 @@ import (
 	"github.com/xfrmctl/xfrmctl/offload/userspace/datapath/outer"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/encap"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/esp"
-	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xfrmstat"
 )
 
 // nesting is the memory for packets that pass several SAs, one after the other
@@ -26,18 +26,18 @@ func (n *nesting) init() {
 func (w *worker) sealNested(p *taken, split *segment.Splitter) {
 	w.out.send.oversize = p.oversize
 	for seg := split.Next(); seg != nil; seg = split.Next() {
-		if why := w.sealChain(p.route, seg); why != sadb.CounterNone {
+		if why := w.sealChain(p.route, seg); why != xfrmstat.None {
 			w.stats.Kernel[why]++
 		}
 	}
 }
 
 // sealChain wraps one packet in all SAs of its route, innermost first.
-func (w *worker) sealChain(r *route, pkt []byte) sadb.Counter {
+func (w *worker) sealChain(r *route, pkt []byte) xfrmstat.Counter {
 	last := r.decision.N - 1
 	for i, t := range r.paths[:last] {
 		wrapped, why := w.wrap(t, pkt, w.out.nest.buf[i&1])
-		if why != sadb.CounterNone {
+		if why != xfrmstat.None {
 			return why
 		}
 		pkt = wrapped
@@ -52,7 +52,7 @@ func (w *worker) sealChain(r *route, pkt []byte) sadb.Counter {
 }
 
 // wrap makes the whole outer packet of an SA in dst.
-func (w *worker) wrap(t *path, pkt, dst []byte) ([]byte, sadb.Counter) {
+func (w *worker) wrap(t *path, pkt, dst []byte) ([]byte, xfrmstat.Counter) {
 	n := &w.out.nest
 	if err := t.transform.Plan(pkt, &n.plan); err != nil {
 		return nil, planError(err)
@@ -63,19 +63,19 @@ func (w *worker) wrap(t *path, pkt, dst []byte) ([]byte, sadb.Counter) {
 	}
 	size := t.cipher.SealedLen(len(pkt)-n.plan.Strip, 0)
 	if n.plan.HeaderLen+size > len(dst)-segment.TrailerRoom {
-		return nil, sadb.OutStateModeError
+		return nil, xfrmstat.OutStateModeError
 	}
 	h, err := t.transform.Write(dst, pkt, &n.plan, size)
 	if err != nil {
-		return nil, sadb.OutStateModeError
+		return nil, xfrmstat.OutStateModeError
 	}
 	n.seal = esp.Seal{SPI: uint32(t.sa.SPI()), Seq: g.Seq, IV: g.IV, NextHeader: n.plan.NextHeader}
 	if _, err := t.cipher.Seal(dst[h:], pkt[n.plan.Strip:], &n.seal, &w.out.send.scratch); err != nil {
-		return nil, sadb.OutStateProtoError
+		return nil, xfrmstat.OutStateProtoError
 	}
 	whole := dst[:h+size]
 	t.transform.Finish(whole, &n.plan)
-	return whole, sadb.CounterNone
+	return whole, xfrmstat.None
 }
 
 // reassemble takes a fragment for an SA that carries whole packets only, and
@@ -91,7 +91,7 @@ func (w *worker) reassemble(t *taken) {
 		return
 	}
 	o.send.oversize = true // its sender let it be fragmented
-	if why := w.sealChain(t.route, whole); why != sadb.CounterNone {
+	if why := w.sealChain(t.route, whole); why != xfrmstat.None {
 		w.stats.Kernel[why]++
 	}
 }

@@ -5,7 +5,7 @@ import (
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/esp"
-	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xfrmstat"
 )
 
 // open takes n packets that have one SPI, from in.pkts.
@@ -17,21 +17,21 @@ func (w *worker) open(n int, v6 bool, kind netlinkx.EncapType) {
 	}
 	spi, _, ok := esp.SeqOf(in.pkts[0])
 	if !ok {
-		w.dropIn(n, sadb.InHdrError)
+		w.dropIn(n, xfrmstat.InHdrError)
 		return
 	}
 	sa := w.plane.db.Inbound((*[16]byte)(&in.message.Dst), family, netlinkx.SPI(spi), 0)
 	if sa == nil {
-		w.dropIn(n, sadb.InNoStates)
+		w.dropIn(n, xfrmstat.InNoStates)
 		return
 	}
-	if why := sa.Receivable(kind); why != sadb.CounterNone {
+	if why := sa.Receivable(kind); why != xfrmstat.None {
 		w.dropIn(n, why)
 		return
 	}
 	t := w.plane.pathOf(sa)
 	if t == nil {
-		w.dropIn(n, sadb.InStateInvalid)
+		w.dropIn(n, xfrmstat.InStateInvalid)
 		return
 	}
 	for i, pkt := range in.pkts[:n] {
@@ -54,7 +54,7 @@ func (w *worker) openAll(t *path, n int) (packets int, bytes uint64) {
 	device := w.table.forSA(t.conf.IfID)
 	in.secpath[0] = t.sa
 	for i, pkt := range in.pkts[:n] {
-		if why := in.verdicts[i]; why != sadb.CounterNone {
+		if why := in.verdicts[i]; why != xfrmstat.None {
 			w.dropIn(1, why)
 			continue
 		}
@@ -87,7 +87,7 @@ func (w *worker) openTunnel(t *path, d *Device, pkt []byte, seq uint64) (n int, 
 	in := &w.in
 	room := len(pkt) - t.cipher.Headroom() - t.cipher.ICVLen()
 	if room < 2 {
-		w.dropIn(1, sadb.InStateProtoError)
+		w.dropIn(1, xfrmstat.InStateProtoError)
 		return 0, false
 	}
 	dst := in.merge.Reserve(room)
@@ -103,7 +103,7 @@ func (w *worker) openTunnel(t *path, d *Device, pkt []byte, seq uint64) (n int, 
 	_, length, err := t.transform.Decap(dst, 0, len(payload), next, &in.arrived)
 	if err != nil {
 		in.merge.Cancel()
-		w.dropIn(1, sadb.InStateModeError)
+		w.dropIn(1, xfrmstat.InStateModeError)
 		return len(payload), true
 	}
 	if w.admit(t, d, dst[:length], 1) {
@@ -122,10 +122,10 @@ func (w *worker) decrypt(t *path, dst, pkt []byte, seq uint64) (payload []byte, 
 		if err == esp.ErrAuth {
 			t.sa.NoteIntegrity(1)
 		}
-		w.dropIn(1, sadb.InStateProtoError)
+		w.dropIn(1, xfrmstat.InStateProtoError)
 		return nil, 0, false
 	}
-	var why [1]sadb.Counter
+	var why [1]xfrmstat.Counter
 	if t.sa.CommitBatch([]uint64{seq}, why[:]) == 0 {
 		w.dropIn(1, why[0])
 		return nil, 0, false

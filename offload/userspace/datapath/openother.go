@@ -8,6 +8,7 @@ import (
 	"github.com/xfrmctl/xfrmctl/offload/userspace/esp"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/flow"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xfrmstat"
 )
 
 // openOther opens a packet of transport or BEET mode, whose inner header has to
@@ -26,7 +27,7 @@ func (w *worker) openOther(t *path, d *Device, pkt []byte, seq uint64) (n int, o
 func (w *worker) unwrap(t *path, pkt []byte, seq uint64, buf []byte) (n int, inner []byte, ok bool) {
 	in := &w.in
 	if len(pkt) < t.cipher.Headroom()+t.cipher.ICVLen()+2 {
-		w.dropIn(1, sadb.InStateProtoError)
+		w.dropIn(1, xfrmstat.InStateProtoError)
 		return 0, nil, false
 	}
 	payload, next, ok := w.decrypt(t, buf[encap.Room:], pkt, seq)
@@ -36,7 +37,7 @@ func (w *worker) unwrap(t *path, pkt []byte, seq uint64, buf []byte) (n int, inn
 	in.arrived.Src, in.arrived.Dst = t.conf.Src, t.conf.Dst
 	from, length, err := t.transform.Decap(buf, encap.Room, len(payload), next, &in.arrived)
 	if err != nil {
-		w.dropIn(1, sadb.InStateModeError)
+		w.dropIn(1, xfrmstat.InStateModeError)
 		return len(payload), nil, true
 	}
 	return len(payload), buf[from : from+length], true
@@ -87,13 +88,13 @@ func (w *worker) openNested(sa *sadb.SA, pkt []byte, depth int) {
 	if f.Proto == flow.ProtoUDP {
 		kind, at = netlinkx.EncapESPinUDP, at+8
 	}
-	if why := sa.Receivable(kind); why != sadb.CounterNone {
+	if why := sa.Receivable(kind); why != xfrmstat.None {
 		w.dropIn(1, why)
 		return
 	}
 	t := w.plane.pathOf(sa)
 	if t == nil {
-		w.dropIn(1, sadb.InStateInvalid)
+		w.dropIn(1, xfrmstat.InStateInvalid)
 		return
 	}
 	around := in.arrived // of packets still to come
@@ -101,7 +102,7 @@ func (w *worker) openNested(sa *sadb.SA, pkt []byte, depth int) {
 	in.arrived = encap.Arrived{TOS: f.TOS, TTL: f.TTL, FlowLabel: f.FlowLabel, DF: f.DF, Header: pkt[:f.HeaderLen]}
 	_, low, _ := esp.SeqOf(pkt[at:])
 	seq, why := sa.CheckReplay(low)
-	if why != sadb.CounterNone {
+	if why != xfrmstat.None {
 		w.dropIn(1, why)
 		return
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/xfrmctl/xfrmctl/offload/userspace/flow"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/pmtu"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xfrmstat"
 )
 
 const (
@@ -120,12 +121,12 @@ func (w *worker) classify(s *deviceSource, i int) {
 	split := &o.split[i]
 	t.segments = 1
 	if len(t.pkt) < segment.HeaderLen || o.header.Decode(t.pkt) != nil {
-		w.dropOut(t, 1, sadb.OutError)
+		w.dropOut(t, 1, xfrmstat.OutError)
 		return
 	}
 	t.pkt = t.pkt[segment.HeaderLen:]
 	if split.Init(&o.header, t.pkt) != nil || flow.Dissect(t.pkt, f) != nil {
-		w.dropOut(t, 1, sadb.OutError)
+		w.dropOut(t, 1, xfrmstat.OutError)
 		return
 	}
 	t.segments = split.Segments()
@@ -149,7 +150,7 @@ func (w *worker) classify(s *deviceSource, i int) {
 }
 
 // dropOut counts n packets by the kernel's reason; t is done with.
-func (w *worker) dropOut(t *taken, n int, why sadb.Counter) {
+func (w *worker) dropOut(t *taken, n int, why xfrmstat.Counter) {
 	w.stats.Own[OutPackets] += uint64(n)
 	w.stats.Kernel[why] += uint64(n)
 	t.drop = true
@@ -193,7 +194,7 @@ func (w *worker) findPaths(r *route) {
 	for i, sa := range r.decision.SAs[:n] {
 		t := w.plane.pathOf(sa)
 		if t == nil || i == n-1 && t.set == nil {
-			r.decision.Verdict, r.decision.Counter = sadb.Drop, sadb.OutBundleGenError
+			r.decision.Verdict, r.decision.Counter = sadb.Drop, xfrmstat.OutBundleGenError
 			return
 		}
 		r.paths[i] = t
@@ -264,9 +265,9 @@ type supply struct {
 }
 
 // take returns the numbers of the next packet, or why there are none.
-func (s *supply) take() (seq, iv uint64, why sadb.Counter) {
+func (s *supply) take() (seq, iv uint64, why xfrmstat.Counter) {
 	if s.grant.N == 0 {
-		if s.grant.Drop == sadb.CounterNone {
+		if s.grant.Drop == xfrmstat.None {
 			s.grant = s.sa.Reserve(s.packets, s.each*uint64(s.packets))
 		}
 		if s.grant.N == 0 {
@@ -278,7 +279,7 @@ func (s *supply) take() (seq, iv uint64, why sadb.Counter) {
 	s.grant.Seq++
 	s.grant.IV++
 	s.packets--
-	return seq, iv, sadb.CounterNone
+	return seq, iv, xfrmstat.None
 }
 
 // tellTooBig answers a packet that is too long (RFC 4301 section 8.2).

@@ -13,6 +13,7 @@ import (
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/datapath/outer"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xfrmstat"
 )
 
 // nonzero shows the counters that count anything.
@@ -22,7 +23,7 @@ func nonzero(s *Stats) map[string]uint64 {
 		m[Counter(c).String()] = v
 	}
 	for c, v := range s.Kernel {
-		m[sadb.Counter(c).String()] = v
+		m[xfrmstat.Counter(c).String()] = v
 	}
 	maps.DeleteFunc(m, func(_ string, v uint64) bool { return v == 0 })
 	return m
@@ -147,7 +148,7 @@ func TestAlign(t *testing.T) {
 }
 
 // count runs f and returns by how much a counter of e grew.
-func (e *end) count(c sadb.Counter, f func()) uint64 {
+func (e *end) count(c xfrmstat.Counter, f func()) uint64 {
 	before := e.plane.Stats().Kernel[c]
 	f()
 	return e.plane.Stats().Kernel[c] - before
@@ -192,12 +193,12 @@ func TestInboundDrops(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		data []byte
-		why  sadb.Counter
+		why  xfrmstat.Counter
 	}{
-		{"replayed", good, sadb.InStateSeqError},
-		{"unknown spi", stranger, sadb.InNoStates},
-		{"short", []byte{1, 2, 3}, sadb.InHdrError},
-		{"nothing inside", good[:20], sadb.InStateSeqError},
+		{"replayed", good, xfrmstat.InStateSeqError},
+		{"unknown spi", stranger, xfrmstat.InNoStates},
+		{"short", []byte{1, 2, 3}, xfrmstat.InHdrError},
+		{"nothing inside", good[:20], xfrmstat.InStateSeqError},
 	} {
 		if n := b.count(c.why, func() { b.inject(c.data) }); n != 1 {
 			t.Errorf("%s: %s grew by %d, want 1", c.name, c.why, n)
@@ -205,7 +206,7 @@ func TestInboundDrops(t *testing.T) {
 	}
 	fresh := capture(udpPacket(src, dst, 1, 100, true))
 	fresh[len(fresh)-1] ^= 1
-	if n := b.count(sadb.InStateProtoError, func() { b.inject(fresh) }); n != 1 {
+	if n := b.count(xfrmstat.InStateProtoError, func() { b.inject(fresh) }); n != 1 {
 		t.Errorf("forged: XfrmInStateProtoError grew by %d, want 1", n)
 	}
 	if n := b.own(InKeepalive, func() { b.inject([]byte{0xff}) }); n != 1 {
@@ -233,7 +234,7 @@ func TestSpoofed(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.queue.reads = [][]byte{plain(udpPacket(src.Next().Next(), dst, 1, 50, true))}
-	n := b.count(sadb.InNoPols, func() { a.work(); b.work() })
+	n := b.count(xfrmstat.InNoPols, func() { a.work(); b.work() })
 	if n != 1 || len(b.queue.writes) != 0 {
 		t.Errorf("XfrmInNoPols grew by %d and %d packets were delivered, want 1 and 0", n, len(b.queue.writes))
 	}
@@ -247,7 +248,7 @@ func TestOutboundDrops(t *testing.T) {
 	work := func(p []byte) func() {
 		return func() { a.queue.reads = [][]byte{p}; a.work() }
 	}
-	if n := a.count(sadb.OutError, work(plain([]byte{0x45, 0, 0}))); n != 1 {
+	if n := a.count(xfrmstat.OutError, work(plain([]byte{0x45, 0, 0}))); n != 1 {
 		t.Errorf("malformed: %d", n)
 	}
 	if n := a.own(OutNoPolicy, work(plain(udpPacket(src, dst.Next(), 1, 10, true)))); n != 1 {
@@ -273,7 +274,7 @@ func TestOutboundDrops(t *testing.T) {
 	if err := a.db.DeleteSA(sadb.Cause{}, &netlinkx.SAID{Dst: ob, Src: oa, SPI: 0x1000, Proto: netlinkx.ProtoESP, Family: netlinkx.FamilyIPv4}); err != nil {
 		t.Fatal(err)
 	}
-	if n := a.count(sadb.OutNoStates, work(plain(udpPacket(src, dst, 1, 50, true)))); n != 1 {
+	if n := a.count(xfrmstat.OutNoStates, work(plain(udpPacket(src, dst, 1, 50, true)))); n != 1 {
 		t.Errorf("no sa: %d", n)
 	}
 	check(t, a, b)
@@ -328,7 +329,7 @@ func TestDeviceRefuses(t *testing.T) {
 	}
 	b.queue.refuse = func([]byte) error { return unix.EIO }
 	a.queue.reads = [][]byte{whole}
-	if n := b.count(sadb.InNoPols, func() { a.work(); b.work() }); n != 20 {
+	if n := b.count(xfrmstat.InNoPols, func() { a.work(); b.work() }); n != 20 {
 		t.Errorf("down: XfrmInNoPols grew by %d, want 20", n)
 	}
 	check(t, a, b)

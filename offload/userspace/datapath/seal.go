@@ -5,7 +5,7 @@ import (
 	"github.com/xfrmctl/xfrmctl/offload/userspace/datapath/outer"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/encap"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/esp"
-	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xfrmstat"
 )
 
 // sendBytes is the memory for sealed packets that wait to be sent.
@@ -44,10 +44,10 @@ func (w *worker) sealTaken(t *path, p *taken, split *segment.Splitter, numbers *
 			return
 		}
 		seq, iv, why := numbers.take()
-		if why == sadb.CounterNone {
+		if why == xfrmstat.None {
 			why = w.sealTo(t, seg, seq, iv)
 		}
-		if why != sadb.CounterNone {
+		if why != xfrmstat.None {
 			w.stats.Kernel[why]++
 		}
 	}
@@ -64,7 +64,7 @@ func (w *worker) alignRun(n int) {
 }
 
 // sealTo seals one packet, to where it will be sent from.
-func (w *worker) sealTo(t *path, pkt []byte, seq, iv uint64) sadb.Counter {
+func (w *worker) sealTo(t *path, pkt []byte, seq, iv uint64) xfrmstat.Counter {
 	s := &w.out.send
 	if err := t.transform.Plan(pkt, &s.plan); err != nil {
 		return planError(err)
@@ -78,23 +78,23 @@ func (w *worker) sealTo(t *path, pkt []byte, seq, iv uint64) sadb.Counter {
 	dst := w.room(t, header+size)
 	if header > 0 {
 		if _, err := t.transform.Write(dst, pkt, &s.plan, size); err != nil {
-			return sadb.OutStateModeError
+			return xfrmstat.OutStateModeError
 		}
 	}
 	s.seal = esp.Seal{SPI: uint32(t.sa.SPI()), Seq: seq, IV: iv, NextHeader: s.plan.NextHeader, PadTo: pad}
 	if _, err := t.cipher.Seal(dst[header:], pkt[s.plan.Strip:], &s.seal, &s.scratch); err != nil {
-		return sadb.OutStateProtoError
+		return xfrmstat.OutStateProtoError
 	}
 	w.keep(header + size)
-	return sadb.CounterNone
+	return xfrmstat.None
 }
 
 // planError is the kernel's reason for a packet that a mode does not carry.
-func planError(err error) sadb.Counter {
+func planError(err error) xfrmstat.Counter {
 	if err == encap.ErrHeader {
-		return sadb.OutError
+		return xfrmstat.OutError
 	}
-	return sadb.OutStateModeError
+	return xfrmstat.OutStateModeError
 }
 
 // room returns where the next packet, of n bytes, goes: behind the run if it

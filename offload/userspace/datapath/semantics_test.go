@@ -9,6 +9,7 @@ import (
 	"github.com/xfrmctl/xfrmctl/offload/userspace/esp"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/pmtu"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xfrmstat"
 )
 
 // sealed makes an authentic packet for b's inbound SA with anything inside.
@@ -31,7 +32,7 @@ func TestDummy(t *testing.T) {
 	if n := b.own(InDummy, func() { b.inject(pkt) }); n != 1 || len(b.queue.writes) != 0 {
 		t.Errorf("dummies %d, written %d; want 1, 0", n, len(b.queue.writes))
 	}
-	if n := b.count(sadb.InStateSeqError, func() { b.inject(pkt) }); n != 1 {
+	if n := b.count(xfrmstat.InStateSeqError, func() { b.inject(pkt) }); n != 1 {
 		t.Error("a dummy's sequence number must count as seen")
 	}
 	check(t, b)
@@ -154,7 +155,7 @@ func TestDevices(t *testing.T) {
 	if err := b.plane.SetIfID(b.device, 99); err != nil {
 		t.Fatal(err)
 	}
-	if n := b.count(sadb.InNoPols, func() { send() }); n != 1 {
+	if n := b.count(xfrmstat.InNoPols, func() { send() }); n != 1 {
 		t.Errorf("XfrmInNoPols grew by %d without a device, want 1", n)
 	}
 	if err := b.plane.SetIfID(b.device, testIfID); err != nil {
@@ -166,7 +167,7 @@ func TestDevices(t *testing.T) {
 	if err := b.plane.RemoveDevice(b.device); err != nil {
 		t.Fatal(err)
 	}
-	if n := b.count(sadb.InNoPols, func() { send() }); n != 1 {
+	if n := b.count(xfrmstat.InNoPols, func() { send() }); n != 1 {
 		t.Errorf("XfrmInNoPols grew by %d without the device, want 1", n)
 	}
 	if b.plane.RemoveDevice(b.device) == nil {

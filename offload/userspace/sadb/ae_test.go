@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xfrmstat"
 )
 
 func TestGetAndSetAE(t *testing.T) {
@@ -37,7 +38,7 @@ func TestGetAndSetAE(t *testing.T) {
 	if d := cmp.Diff(set.ReplayESN, r.ReplayESN); d != "" || r.Usage != *set.Usage {
 		t.Errorf("reported %+v, replay state (-want +got):\n%s", r.Usage, d)
 	}
-	if _, why := theSA(db).CheckReplay(32); why != InStateSeqError {
+	if _, why := theSA(db).CheckReplay(32); why != xfrmstat.InStateSeqError {
 		t.Errorf("a number that was set as seen: %v", why)
 	}
 	if g := theSA(db).Reserve(1, 1); g.Seq != 8 {

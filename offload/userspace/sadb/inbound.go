@@ -3,6 +3,7 @@ package sadb
 import (
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/flow"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xfrmstat"
 )
 
 // Inbound returns the ESP SA of a received packet, in any state, or nil: count
@@ -13,7 +14,7 @@ func (db *DB) Inbound(dst *[16]byte, family netlinkx.Family, spi netlinkx.SPI, m
 }
 
 // CheckInbound says whether a packet that came out of the SAs of path may be
-// let in; CounterNone: it may. path has the SAs in the order in which they
+// let in; xfrmstat.None: it may. path has the SAs in the order in which they
 // were opened, outermost first; f is the inner packet's flow, f.IfID that of
 // the device it came in on (with an external device, that of the SA), f.Mark
 // the packet's mark, f.IfIndex 0.
@@ -21,15 +22,15 @@ func (db *DB) Inbound(dst *[16]byte, family netlinkx.Family, spi netlinkx.SPI, m
 // Whether a packet is for this host or to be forwarded is not known here:
 // if the policies of direction in do not let it pass, those of direction fwd
 // may. The counter is what direction in says (__xfrm_policy_check).
-func (db *DB) CheckInbound(f *flow.Flow, path []*SA) Counter {
+func (db *DB) CheckInbound(f *flow.Flow, path []*SA) xfrmstat.Counter {
 	for i := len(path) - 1; i >= 0; i-- {
 		if !matchSelector(&path[i].Conf().Selector, f) {
-			return InStateMismatch
+			return xfrmstat.InStateMismatch
 		}
 	}
 	why := db.checkDir(f, path, netlinkx.PolicyIn)
-	if why != CounterNone && db.checkDir(f, path, netlinkx.PolicyFwd) == CounterNone {
-		return CounterNone
+	if why != xfrmstat.None && db.checkDir(f, path, netlinkx.PolicyFwd) == xfrmstat.None {
+		return xfrmstat.None
 	}
 	return why
 }
@@ -45,22 +46,22 @@ func (db *DB) ICMPError(quoted *flow.Flow, path []*SA) bool {
 	r := *quoted
 	r.Src, r.Dst = quoted.Dst, quoted.Src
 	r.SrcPort, r.DstPort = quoted.DstPort, quoted.SrcPort
-	return db.CheckInbound(&r, path) == CounterNone
+	return db.CheckInbound(&r, path) == xfrmstat.None
 }
 
 // checkDir checks against the policies of one direction.
-func (db *DB) checkDir(f *flow.Flow, path []*SA, dir netlinkx.PolicyDir) Counter {
+func (db *DB) checkDir(f *flow.Flow, path []*SA, dir netlinkx.PolicyDir) xfrmstat.Counter {
 	ps := db.policiesFor(f, dir)
 	switch {
 	case ps[0] == nil:
 		if netlinkx.DefaultAction(db.defaults[dir].Load()) == netlinkx.DefaultBlock || tunnelFrom(path, 0) {
-			return InNoPols
+			return xfrmstat.InNoPols
 		}
-		return CounterNone
+		return xfrmstat.None
 	case ps.blocks():
-		return InPolBlock
+		return xfrmstat.InPolBlock
 	case ps.templates() >= netlinkx.MaxTemplates:
-		return InBufferError
+		return xfrmstat.InBufferError
 	}
 	at := 0
 	for pi := len(ps) - 1; pi >= 0; pi-- {
@@ -69,14 +70,14 @@ func (db *DB) checkDir(f *flow.Flow, path []*SA, dir netlinkx.PolicyDir) Counter
 		}
 		for i := len(ps[pi].tmpls) - 1; i >= 0; i-- {
 			if at = ps[pi].tmpls[i].accept(path, at, f.IfID); at < 0 {
-				return InTmplMismatch
+				return xfrmstat.InTmplMismatch
 			}
 		}
 	}
 	if tunnelFrom(path, at) {
-		return InTmplMismatch
+		return xfrmstat.InTmplMismatch
 	}
-	return CounterNone
+	return xfrmstat.None
 }
 
 // tunnelFrom reports whether an SA from there on is not of transport mode.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/flow"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xfrmstat"
 )
 
 func TestCheckInbound(t *testing.T) {
@@ -18,37 +19,37 @@ func TestCheckInbound(t *testing.T) {
 		name     string
 		path     []saChange
 		policies []*netlinkx.Policy
-		want     Counter
+		want     xfrmstat.Counter
 	}{
-		{"good", []saChange{tunnel}, []*netlinkx.Policy{in()}, CounterNone},
-		{"no policy", []saChange{tunnel}, nil, InNoPols},
-		{"no policy, transport", []saChange{transport}, nil, CounterNone},
-		{"not protected", nil, []*netlinkx.Policy{in()}, InTmplMismatch},
-		{"not protected, no policy", nil, nil, CounterNone},
-		{"block", []saChange{tunnel}, []*netlinkx.Policy{in(func(p *netlinkx.Policy) { p.Action = netlinkx.ActionBlock })}, InPolBlock},
+		{"good", []saChange{tunnel}, []*netlinkx.Policy{in()}, xfrmstat.None},
+		{"no policy", []saChange{tunnel}, nil, xfrmstat.InNoPols},
+		{"no policy, transport", []saChange{transport}, nil, xfrmstat.None},
+		{"not protected", nil, []*netlinkx.Policy{in()}, xfrmstat.InTmplMismatch},
+		{"not protected, no policy", nil, nil, xfrmstat.None},
+		{"block", []saChange{tunnel}, []*netlinkx.Policy{in(func(p *netlinkx.Policy) { p.Action = netlinkx.ActionBlock })}, xfrmstat.InPolBlock},
 		{"six templates", []saChange{tunnel}, []*netlinkx.Policy{in(func(p *netlinkx.Policy) {
 			t := p.Templates[0]
 			p.Templates = []netlinkx.Template{t, t, t, t, t, t}
-		})}, InBufferError},
-		{"other source of the tunnel", []saChange{func(s *netlinkx.SA) { s.Src = addr("192.0.2.8") }}, []*netlinkx.Policy{in()}, InTmplMismatch},
-		{"other reqid", []saChange{func(s *netlinkx.SA) { s.ReqID = 1 }}, []*netlinkx.Policy{in(tmpl(func(t *netlinkx.Template) { t.ReqID = 2 }))}, InTmplMismatch},
-		{"template without reqid", []saChange{func(s *netlinkx.SA) { s.ReqID = 1 }}, []*netlinkx.Policy{in()}, CounterNone},
-		{"other SPI", []saChange{tunnel}, []*netlinkx.Policy{in(tmpl(func(t *netlinkx.Template) { t.SPI = 9 }))}, InTmplMismatch},
-		{"algorithm not allowed", []saChange{tunnel}, []*netlinkx.Policy{in(tmpl(func(t *netlinkx.Template) { t.AAlgos = 1 << 5 }))}, InTmplMismatch},
-		{"algorithm allowed", []saChange{tunnel}, []*netlinkx.Policy{in(tmpl(func(t *netlinkx.Template) { t.AAlgos = 1 }))}, CounterNone},
-		{"spoofed inner address", []saChange{func(s *netlinkx.SA) { s.Selector.Src = pfx("10.9.0.0/16") }}, []*netlinkx.Policy{in()}, InStateMismatch},
-		{"a tunnel too many", []saChange{tunnel, tunnel}, []*netlinkx.Policy{in()}, InTmplMismatch},
-		{"transport below the tunnel", []saChange{transport, tunnel}, []*netlinkx.Policy{in()}, CounterNone},
-		{"optional, unprotected", nil, []*netlinkx.Policy{in(tmpl(func(t *netlinkx.Template) { t.Optional = true }))}, CounterNone},
-		{"optional, protected", []saChange{tunnel}, []*netlinkx.Policy{in(tmpl(func(t *netlinkx.Template) { t.Optional = true }))}, CounterNone},
-		{"forwarded", []saChange{tunnel}, []*netlinkx.Policy{testPolicy(netlinkx.PolicyFwd)}, CounterNone},
-		{"in blocks, fwd allows", []saChange{tunnel}, []*netlinkx.Policy{in(func(p *netlinkx.Policy) { p.Action = netlinkx.ActionBlock }), testPolicy(netlinkx.PolicyFwd)}, CounterNone},
+		})}, xfrmstat.InBufferError},
+		{"other source of the tunnel", []saChange{func(s *netlinkx.SA) { s.Src = addr("192.0.2.8") }}, []*netlinkx.Policy{in()}, xfrmstat.InTmplMismatch},
+		{"other reqid", []saChange{func(s *netlinkx.SA) { s.ReqID = 1 }}, []*netlinkx.Policy{in(tmpl(func(t *netlinkx.Template) { t.ReqID = 2 }))}, xfrmstat.InTmplMismatch},
+		{"template without reqid", []saChange{func(s *netlinkx.SA) { s.ReqID = 1 }}, []*netlinkx.Policy{in()}, xfrmstat.None},
+		{"other SPI", []saChange{tunnel}, []*netlinkx.Policy{in(tmpl(func(t *netlinkx.Template) { t.SPI = 9 }))}, xfrmstat.InTmplMismatch},
+		{"algorithm not allowed", []saChange{tunnel}, []*netlinkx.Policy{in(tmpl(func(t *netlinkx.Template) { t.AAlgos = 1 << 5 }))}, xfrmstat.InTmplMismatch},
+		{"algorithm allowed", []saChange{tunnel}, []*netlinkx.Policy{in(tmpl(func(t *netlinkx.Template) { t.AAlgos = 1 }))}, xfrmstat.None},
+		{"spoofed inner address", []saChange{func(s *netlinkx.SA) { s.Selector.Src = pfx("10.9.0.0/16") }}, []*netlinkx.Policy{in()}, xfrmstat.InStateMismatch},
+		{"a tunnel too many", []saChange{tunnel, tunnel}, []*netlinkx.Policy{in()}, xfrmstat.InTmplMismatch},
+		{"transport below the tunnel", []saChange{transport, tunnel}, []*netlinkx.Policy{in()}, xfrmstat.None},
+		{"optional, unprotected", nil, []*netlinkx.Policy{in(tmpl(func(t *netlinkx.Template) { t.Optional = true }))}, xfrmstat.None},
+		{"optional, protected", []saChange{tunnel}, []*netlinkx.Policy{in(tmpl(func(t *netlinkx.Template) { t.Optional = true }))}, xfrmstat.None},
+		{"forwarded", []saChange{tunnel}, []*netlinkx.Policy{testPolicy(netlinkx.PolicyFwd)}, xfrmstat.None},
+		{"in blocks, fwd allows", []saChange{tunnel}, []*netlinkx.Policy{in(func(p *netlinkx.Policy) { p.Action = netlinkx.ActionBlock }), testPolicy(netlinkx.PolicyFwd)}, xfrmstat.None},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			db, _ := newDB(t, deaf)
 			if tt.path == nil { // no second chance in direction fwd
 				must(t, db.AddPolicy(Cause{}, testPolicy(netlinkx.PolicyFwd, func(p *netlinkx.Policy) {
-					if tt.want == CounterNone {
+					if tt.want == xfrmstat.None {
 						p.Templates = nil
 					}
 				})))
@@ -78,7 +79,7 @@ func TestInboundIfID(t *testing.T) {
 	must(t, db.AddPolicy(Cause{}, testPolicy(netlinkx.PolicyIn, func(p *netlinkx.Policy) { p.IfID = 7 })))
 	must(t, db.AddPolicy(Cause{}, testPolicy(netlinkx.PolicyIn, func(p *netlinkx.Policy) { p.IfID = 8 })))
 	f := packet("10.1.0.1", "10.2.0.1")
-	for ifID, want := range map[uint32]Counter{0: CounterNone, 7: CounterNone, 8: InTmplMismatch, 9: InNoPols} {
+	for ifID, want := range map[uint32]xfrmstat.Counter{0: xfrmstat.None, 7: xfrmstat.None, 8: xfrmstat.InTmplMismatch, 9: xfrmstat.InNoPols} {
 		f.IfID = ifID
 		if got := db.CheckInbound(f, path); got != want {
 			t.Errorf("if_id %d: got %q, want %q", ifID, got, want)
@@ -117,10 +118,10 @@ func TestReceivable(t *testing.T) {
 	for _, tt := range []struct {
 		spi   netlinkx.SPI
 		encap netlinkx.EncapType
-		want  Counter
+		want  xfrmstat.Counter
 	}{
-		{1, 0, CounterNone}, {1, netlinkx.EncapESPinUDP, InStateMismatch}, {2, netlinkx.EncapESPinUDP, CounterNone},
-		{2, 0, InStateMismatch}, {3, 0, InStateDirError}, {4, 0, AcquireError},
+		{1, 0, xfrmstat.None}, {1, netlinkx.EncapESPinUDP, xfrmstat.InStateMismatch}, {2, netlinkx.EncapESPinUDP, xfrmstat.None},
+		{2, 0, xfrmstat.InStateMismatch}, {3, 0, xfrmstat.InStateDirError}, {4, 0, xfrmstat.AcquireError},
 	} {
 		if got := find(tt.spi).Receivable(tt.encap); got != tt.want {
 			t.Errorf("SA %d, encapsulation %d: got %q, want %q", tt.spi, tt.encap, got, tt.want)
@@ -128,7 +129,7 @@ func TestReceivable(t *testing.T) {
 	}
 	gone := find(1)
 	must(t, db.FlushSAs(Cause{}, 0))
-	if got := gone.Receivable(0); got != InStateInvalid {
+	if got := gone.Receivable(0); got != xfrmstat.InStateInvalid {
 		t.Errorf("deleted: %q", got)
 	}
 	if find(1) != nil || db.Inbound(&dst, netlinkx.FamilyIPv6, 1, 0) != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xfrmstat"
 )
 
 // timeline runs for some seconds and returns what was heard in each, as
@@ -178,15 +179,15 @@ func TestInboundLimits(t *testing.T) {
 		db, _ := newDB(t)
 		must(t, db.AddSA(Cause{}, testSA(1, func(sa *netlinkx.SA) { sa.ReplayWindow, sa.Limits.HardPackets = 32, 2 })))
 		sa := theSA(db)
-		var got []Counter
+		var got []xfrmstat.Counter
 		for i := range 4 {
 			_, why := sa.CheckReplay(uint32(i + 1))
-			if why == CounterNone {
+			if why == xfrmstat.None {
 				why = sa.CommitReplay(uint64(i+1), 100)
 			}
 			got = append(got, why)
 		}
-		if d := cmp.Diff([]Counter{0, 0, InStateExpired, InStateExpired}, got); d != "" {
+		if d := cmp.Diff([]xfrmstat.Counter{0, 0, xfrmstat.InStateExpired, xfrmstat.InStateExpired}, got); d != "" {
 			t.Errorf("packets (-want +got):\n%s", d)
 		}
 		synctest.Wait()

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xfrmstat"
 )
 
 // moveTo is an entry that moves testSA's tunnel to another source.
@@ -40,7 +41,7 @@ func TestMigrate(t *testing.T) {
 	if r.Src != addr("192.0.2.50") || r.Replay.OSeq != 5 || r.Replay.Seq != 9 || r.Usage.Packets != 6 || db.SADInfo().Count != 1 {
 		t.Errorf("moved SA: %+v %+v %+v", r, r.Replay, r.Usage)
 	}
-	if g := old.Reserve(1, 1); g.N != 0 || g.Drop != OutStateInvalid {
+	if g := old.Reserve(1, 1); g.N != 0 || g.Drop != xfrmstat.OutStateInvalid {
 		t.Errorf("the old SA: %+v", g)
 	}
 	if g := sa.Reserve(1, 1); g.Seq != 6 {

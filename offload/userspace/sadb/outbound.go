@@ -4,6 +4,7 @@ import (
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/flow"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/classify"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xfrmstat"
 )
 
 // Verdict is what is to become of an outbound packet.
@@ -31,8 +32,8 @@ func (v Verdict) String() string {
 // value is ready.
 type Decision struct {
 	Verdict Verdict
-	Counter Counter // with Drop
-	Policy  *Policy // the first that matched, nil for none
+	Counter xfrmstat.Counter // with Drop
+	Policy  *Policy          // the first that matched, nil for none
 	SAs     [netlinkx.MaxTemplates]*SA
 	N       int // of SAs
 	// Generation is DB.Generation before the lookup: while it stays, packets
@@ -55,14 +56,14 @@ func (db *DB) Outbound(f *flow.Flow, cpu uint32, d *Decision) {
 	switch {
 	case ps[0] == nil:
 		if netlinkx.DefaultAction(db.defaults[netlinkx.PolicyOut].Load()) == netlinkx.DefaultBlock {
-			d.drop(OutPolBlock)
+			d.drop(xfrmstat.OutPolBlock)
 		}
 		return
 	case ps.blocks():
-		d.drop(OutPolBlock)
+		d.drop(xfrmstat.OutPolBlock)
 		return
 	}
-	if why := db.resolve(f, cpu, &ps, d); why != CounterNone {
+	if why := db.resolve(f, cpu, &ps, d); why != xfrmstat.None {
 		d.drop(why)
 		return
 	}
@@ -72,7 +73,7 @@ func (db *DB) Outbound(f *flow.Flow, cpu uint32, d *Decision) {
 	}
 }
 
-func (d *Decision) drop(why Counter) {
+func (d *Decision) drop(why xfrmstat.Counter) {
 	d.Verdict, d.Counter, d.N = Drop, why, 0
 	d.SAs = [netlinkx.MaxTemplates]*SA{}
 }
@@ -133,9 +134,9 @@ func (ps *chosen) templates() int {
 }
 
 // resolve finds the SAs of the policies' templates (xfrm_tmpl_resolve).
-func (db *DB) resolve(f *flow.Flow, cpu uint32, ps *chosen, d *Decision) Counter {
+func (db *DB) resolve(f *flow.Flow, cpu uint32, ps *chosen, d *Decision) xfrmstat.Counter {
 	if ps.templates() >= netlinkx.MaxTemplates {
-		return OutPolError
+		return xfrmstat.OutPolError
 	}
 	dst, src := rawAddr(f.Dst), rawAddr(f.Src)
 	for _, p := range ps {
@@ -148,10 +149,10 @@ func (db *DB) resolve(f *flow.Flow, cpu uint32, ps *chosen, d *Decision) Counter
 			if !t.tunnel {
 				w.dst, w.src = dst, src
 			} else if t.anySource && !db.chooseSource(&w, f.Mark) {
-				return OutPolError
+				return xfrmstat.OutPolError
 			}
 			sa, why := db.findFor(f, p, t, i, &w, cpu)
-			if sa == nil && t.optional && why == OutNoStates {
+			if sa == nil && t.optional && why == xfrmstat.OutNoStates {
 				continue
 			}
 			if sa == nil {
@@ -162,7 +163,7 @@ func (db *DB) resolve(f *flow.Flow, cpu uint32, ps *chosen, d *Decision) Counter
 			dst, src = w.dst, w.src
 		}
 	}
-	return CounterNone
+	return xfrmstat.None
 }
 
 // chooseSource asks for the local address of a tunnel that names none.
@@ -174,7 +175,7 @@ func (db *DB) chooseSource(w *want, mark uint32) bool {
 
 // findFor finds the SA that a template wants, or asks for it
 // (xfrm_state_find).
-func (db *DB) findFor(f *flow.Flow, p *Policy, t *template, index int, w *want, cpu uint32) (*SA, Counter) {
+func (db *DB) findFor(f *flow.Flow, p *Policy, t *template, index int, w *want, cpu uint32) (*SA, xfrmstat.Counter) {
 	s := search{f: f, mark: p.mark, spi: t.spi, cpu: cpu, exact: db.exact.Load()}
 	db.look(&s, w)
 	if s.best == nil && !s.acquiring && w.src != (rawAddr{}) {
@@ -189,11 +190,11 @@ func (db *DB) findFor(f *flow.Flow, p *Policy, t *template, index int, w *want, 
 	}
 	switch {
 	case sa == nil:
-		return nil, OutNoStates
+		return nil, xfrmstat.OutNoStates
 	case sa.Conf().Dir == netlinkx.DirIn:
-		return nil, OutStateDirError
+		return nil, xfrmstat.OutStateDirError
 	}
-	return sa, CounterNone
+	return sa, xfrmstat.None
 }
 
 // search is the state of a search for an SA (xfrm_state_look_at).

@@ -5,14 +5,15 @@ import (
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/replay"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xfrmstat"
 )
 
 // Grant is what Reserve gives for a batch of packets.
 type Grant struct {
-	N    int     // packets from the front of the batch that may be sealed
-	Seq  uint64  // sequence number of the first; the others follow
-	IV   uint64  // counter for the IV of the first, with counter-mode suites; modulo 2^64
-	Drop Counter // why the packets beyond N are to be dropped
+	N    int              // packets from the front of the batch that may be sealed
+	Seq  uint64           // sequence number of the first; the others follow
+	IV   uint64           // counter for the IV of the first, with counter-mode suites; modulo 2^64
+	Drop xfrmstat.Counter // why the packets beyond N are to be dropped
 }
 
 // Reserve takes sequence numbers and IVs for n packets and charges them,
@@ -27,20 +28,20 @@ type Grant struct {
 func (sa *SA) Reserve(n int, bytes uint64) Grant {
 	switch {
 	case sa.State() != Valid:
-		return Grant{Drop: OutStateInvalid}
+		return Grant{Drop: xfrmstat.OutStateInvalid}
 	case sa.counter == nil && sa.cipher.Counter(): // it may not send: its IVs are nobody's
-		return Grant{Drop: OutStateDirError}
+		return Grant{Drop: xfrmstat.OutStateDirError}
 	case n <= 0: // a Grant without numbers always has a reason
-		return Grant{Drop: OutError}
+		return Grant{Drop: xfrmstat.OutError}
 	}
 	n = min(n, maxReserve)
 	g := Grant{}
 	ok, expired := sa.admit(n, bytes)
 	if expired {
-		g.Drop = OutStateExpired
+		g.Drop = xfrmstat.OutStateExpired
 	}
 	if g.N, g.Seq = sa.takeSeq(ok); g.N < ok {
-		g.Drop = OutStateSeqError
+		g.Drop = xfrmstat.OutStateSeqError
 	}
 	if g.N == 0 {
 		return g
@@ -48,7 +49,7 @@ func (sa *SA) Reserve(n int, bytes uint64) Grant {
 	if sa.counter != nil {
 		iv, err := sa.counter.Reserve(g.N)
 		if err != nil {
-			return Grant{Drop: OutStateProtoError}
+			return Grant{Drop: xfrmstat.OutStateProtoError}
 		}
 		g.IV = iv
 	}
@@ -144,35 +145,35 @@ func (sa *SA) charge(n int, bytes uint64) {
 
 // Receivable says whether a packet may be opened with the SA that Inbound
 // found: its direction, its state, its encapsulation (0 for none) and its
-// limits, in the kernel's order. Anything but CounterNone drops the packet.
-func (sa *SA) Receivable(encap netlinkx.EncapType) Counter {
+// limits, in the kernel's order. Anything but xfrmstat.None drops the packet.
+func (sa *SA) Receivable(encap netlinkx.EncapType) xfrmstat.Counter {
 	c := sa.conf.Load()
 	if c.Dir == netlinkx.DirOut {
-		return InStateDirError
+		return xfrmstat.InStateDirError
 	}
 	switch sa.State() {
 	case Valid:
 	case Larval:
-		return AcquireError
+		return xfrmstat.AcquireError
 	default:
-		return InStateInvalid
+		return xfrmstat.InStateInvalid
 	}
 	var own netlinkx.EncapType
 	if c.Encap != nil {
 		own = c.Encap.Type
 	}
 	if own != encap {
-		return InStateMismatch
+		return xfrmstat.InStateMismatch
 	}
-	return CounterNone
+	return xfrmstat.None
 }
 
 // CheckReplay judges a packet's sequence number before it is opened, and
 // whether the SA's limits let it in. It returns the whole number. Anything but
-// CounterNone drops the packet.
-func (sa *SA) CheckReplay(seq uint32) (seq64 uint64, why Counter) {
+// xfrmstat.None drops the packet.
+func (sa *SA) CheckReplay(seq uint32) (seq64 uint64, why xfrmstat.Counter) {
 	var full [1]uint64
-	var verdict [1]Counter
+	var verdict [1]xfrmstat.Counter
 	sa.CheckBatch([]uint32{seq}, full[:], verdict[:])
 	return full[0], verdict[0]
 }
@@ -181,7 +182,7 @@ func (sa *SA) CheckReplay(seq uint32) (seq64 uint64, why Counter) {
 // whole numbers, verdicts a Counter for each of seqs. Limits in packets are
 // never exceeded if the packets are committed and charged before the next call.
 // Nothing is verified yet: only packets charged before make the SA expire.
-func (sa *SA) CheckBatch(seqs []uint32, full []uint64, verdicts []Counter) {
+func (sa *SA) CheckBatch(seqs []uint32, full []uint64, verdicts []xfrmstat.Counter) {
 	room := sa.room()
 	sa.mu.Lock()
 	defer sa.mu.Unlock()
@@ -192,9 +193,9 @@ func (sa *SA) CheckBatch(seqs []uint32, full []uint64, verdicts []Counter) {
 		case v != replay.OK:
 			verdicts[i] = sa.refusedReplay(v)
 		case room == 0:
-			verdicts[i] = InStateExpired
+			verdicts[i] = xfrmstat.InStateExpired
 		default:
-			verdicts[i] = CounterNone
+			verdicts[i] = xfrmstat.None
 			room--
 		}
 	}
@@ -211,10 +212,10 @@ func (sa *SA) room() uint64 {
 }
 
 // CommitReplay records a packet that was verified, and charges it: bytes is
-// the length of what was in it, without padding. Anything but CounterNone
+// the length of what was in it, without padding. Anything but xfrmstat.None
 // drops the packet: another with its number was faster.
-func (sa *SA) CommitReplay(seq64 uint64, bytes int) Counter {
-	var verdict [1]Counter
+func (sa *SA) CommitReplay(seq64 uint64, bytes int) xfrmstat.Counter {
+	var verdict [1]xfrmstat.Counter
 	sa.Charge(sa.CommitBatch([]uint64{seq64}, verdict[:]), uint64(bytes))
 	return verdict[0]
 }
@@ -222,11 +223,11 @@ func (sa *SA) CommitReplay(seq64 uint64, bytes int) Counter {
 // CommitBatch records packets that were verified, under one lock. verdicts
 // gets a Counter for each of seqs. It returns how many pass, and leaves it to
 // the caller to Charge those.
-func (sa *SA) CommitBatch(seqs []uint64, verdicts []Counter) (ok int) {
+func (sa *SA) CommitBatch(seqs []uint64, verdicts []xfrmstat.Counter) (ok int) {
 	sa.mu.Lock()
 	defer sa.mu.Unlock()
 	for i, s := range seqs {
-		verdicts[i] = CounterNone
+		verdicts[i] = xfrmstat.None
 		if v := sa.window.Commit(s); v != replay.OK {
 			verdicts[i] = sa.refusedReplay(v)
 			continue
@@ -246,14 +247,14 @@ func (sa *SA) Charge(n int, bytes uint64) {
 }
 
 // refusedReplay counts a number that the window refuses.
-func (sa *SA) refusedReplay(v replay.Verdict) Counter {
+func (sa *SA) refusedReplay(v replay.Verdict) xfrmstat.Counter {
 	switch v {
 	case replay.Old:
 		sa.outside.Add(1)
 	case replay.Duplicate:
 		sa.replayed.Add(1)
 	}
-	return InStateSeqError
+	return xfrmstat.InStateSeqError
 }
 
 // NoteIntegrity counts packets whose ICV was wrong (XfrmInStateProtoError).

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xfrmstat"
 )
 
 // startAt begins an SA's sequence numbers behind n.
@@ -34,14 +35,14 @@ func TestSequenceNumbersEnd(t *testing.T) {
 		db, heard := newDB(t)
 		must(t, db.AddSA(Cause{}, testSA(1, startAt(last-3, esn))))
 		sa := theSA(db)
-		if g := sa.Reserve(2, 200); g.N != 2 || g.Seq != last-2 || g.Drop != CounterNone {
+		if g := sa.Reserve(2, 200); g.N != 2 || g.Seq != last-2 || g.Drop != xfrmstat.None {
 			t.Errorf("esn %v: %+v", esn, g)
 		}
-		if g := sa.Reserve(5, 500); g.N != 1 || g.Seq != last || g.Drop != OutStateSeqError {
+		if g := sa.Reserve(5, 500); g.N != 1 || g.Seq != last || g.Drop != xfrmstat.OutStateSeqError {
 			t.Errorf("esn %v, the last one: %+v", esn, g)
 		}
 		for range 3 {
-			if g := sa.Reserve(1, 100); g.N != 0 || g.Drop != OutStateSeqError {
+			if g := sa.Reserve(1, 100); g.N != 0 || g.Drop != xfrmstat.OutStateSeqError {
 				t.Errorf("esn %v, none left: %+v", esn, g)
 			}
 		}
@@ -59,12 +60,12 @@ func TestSequenceNumbersEnd(t *testing.T) {
 func TestReserveGivesNoNumbers(t *testing.T) {
 	db, _ := newDB(t)
 	must(t, db.AddSA(Cause{}, testSA(1, func(s *netlinkx.SA) { s.Dir = netlinkx.DirIn; s.ReplayWindow = 32 })))
-	if g := theSA(db).Reserve(1, 100); g != (Grant{Drop: OutStateDirError}) {
+	if g := theSA(db).Reserve(1, 100); g != (Grant{Drop: xfrmstat.OutStateDirError}) {
 		t.Errorf("inbound SA: %+v", g)
 	}
 	db, _ = newDB(t)
 	must(t, db.AddSA(Cause{}, testSA(1)))
-	if g := theSA(db).Reserve(0, 0); g != (Grant{Drop: OutError}) {
+	if g := theSA(db).Reserve(0, 0); g != (Grant{Drop: xfrmstat.OutError}) {
 		t.Errorf("no packets: %+v", g)
 	}
 }
@@ -82,13 +83,13 @@ func TestForgedPacketsUseUpNothing(t *testing.T) {
 	for i := range forged {
 		forged[i] = uint32(i + 1)
 	}
-	sa.CheckBatch(forged, make([]uint64, 64), make([]Counter, 64))
+	sa.CheckBatch(forged, make([]uint64, 64), make([]xfrmstat.Counter, 64))
 	if sa.State() != Valid || sa.dying.Load() {
 		t.Errorf("state %d, dying %v after packets that were not verified", sa.State(), sa.dying.Load())
 	}
 	for i := range uint32(10) {
 		full, why := sa.CheckReplay(i + 1)
-		if why != CounterNone {
+		if why != xfrmstat.None {
 			t.Fatalf("packet %d: %s", i+1, why)
 		}
 		sa.CommitReplay(full, 100)
@@ -96,7 +97,7 @@ func TestForgedPacketsUseUpNothing(t *testing.T) {
 	if !sa.dying.Load() {
 		t.Error("the soft limit was not told")
 	}
-	if _, why := sa.CheckReplay(11); why != InStateExpired || sa.State() == Valid {
+	if _, why := sa.CheckReplay(11); why != xfrmstat.InStateExpired || sa.State() == Valid {
 		t.Errorf("behind the limit: %q, state %d", why, sa.State())
 	}
 }
@@ -126,10 +127,10 @@ func mayWrap(s *netlinkx.SA) { s.ExtraFlags = netlinkx.ExtraOSeqMayWrap }
 func TestCounterKeysDoNotWrap(t *testing.T) {
 	db, heard := newDB(t)
 	must(t, db.AddSA(Cause{}, testSA(1, startAt(math.MaxUint32-1, false), mayWrap)))
-	if g := theSA(db).Reserve(4, 400); g.N != 1 || g.Seq != math.MaxUint32 || g.Drop != OutStateSeqError {
+	if g := theSA(db).Reserve(4, 400); g.N != 1 || g.Seq != math.MaxUint32 || g.Drop != xfrmstat.OutStateSeqError {
 		t.Errorf("got %+v", g)
 	}
-	if g := theSA(db).Reserve(1, 100); g.N != 0 || g.Drop != OutStateSeqError {
+	if g := theSA(db).Reserve(1, 100); g.N != 0 || g.Drop != xfrmstat.OutStateSeqError {
 		t.Errorf("behind the end: %+v", g)
 	}
 	if len(heard.headroom) != 1 {
@@ -222,7 +223,7 @@ func TestCounterOfTheKey(t *testing.T) {
 		t.Errorf("a number that was asked for: journal at %d", j.Seq())
 	}
 	j.err = refuse
-	if g := theSA(db).Reserve(1, 1); g.N != 0 || g.Drop != OutStateProtoError {
+	if g := theSA(db).Reserve(1, 1); g.N != 0 || g.Drop != xfrmstat.OutStateProtoError {
 		t.Errorf("no lease: %+v", g)
 	}
 	must(t, db.FlushSAs(Cause{}, 0))
@@ -247,13 +248,13 @@ func TestReplayAndStatistics(t *testing.T) {
 	must(t, db.AddSA(Cause{}, testSA(1, func(s *netlinkx.SA) { s.ReplayWindow = 32 })))
 	sa := theSA(db)
 	seqs := []uint32{100, 100, 50, 101, 0}
-	full, why := make([]uint64, 5), make([]Counter, 5)
+	full, why := make([]uint64, 5), make([]xfrmstat.Counter, 5)
 	sa.CheckBatch(seqs, full, why)
-	if n := sa.CommitBatch(full[:4], why[:4]); n != 2 || why[0] != CounterNone || why[1] != InStateSeqError || why[2] != InStateSeqError || why[3] != CounterNone {
+	if n := sa.CommitBatch(full[:4], why[:4]); n != 2 || why[0] != xfrmstat.None || why[1] != xfrmstat.InStateSeqError || why[2] != xfrmstat.InStateSeqError || why[3] != xfrmstat.None {
 		t.Errorf("%d committed, %v", n, why)
 	}
 	sa.Charge(2, 3000)
-	if _, c := sa.CheckReplay(0); c != InStateSeqError {
+	if _, c := sa.CheckReplay(0); c != xfrmstat.InStateSeqError {
 		t.Errorf("number 0: %v", c)
 	}
 	sa.NoteIntegrity(3)

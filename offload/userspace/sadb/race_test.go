@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xfrmstat"
 )
 
 // TestPacketsDuringChanges runs packet threads against a control side that
@@ -53,14 +54,14 @@ func sendAndReceive(t *testing.T, db *DB, cpu uint32, over *atomic.Bool) {
 		}
 		db.Outbound(wants, cpu, &d) // acquires come and go
 		sa := db.Inbound(&dst, netlinkx.FamilyIPv4, 1000, 0)
-		if sa == nil || sa.Receivable(0) != CounterNone {
+		if sa == nil || sa.Receivable(0) != xfrmstat.None {
 			t.Error("inbound: not found")
 			return
 		}
-		if full, why := sa.CheckReplay(seq); why == CounterNone {
+		if full, why := sa.CheckReplay(seq); why == xfrmstat.None {
 			sa.CommitReplay(full, 100)
 		}
-		if why := db.CheckInbound(f, []*SA{sa}); why != CounterNone {
+		if why := db.CheckInbound(f, []*SA{sa}); why != xfrmstat.None {
 			t.Errorf("inbound policy: %v", why)
 			return
 		}

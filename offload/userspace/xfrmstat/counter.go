@@ -1,12 +1,13 @@
-package sadb
+// Package xfrmstat has the names of the kernel's counters of
+// /proc/net/xfrm_stat: the reasons why IPsec drops a packet. It counts nothing.
+package xfrmstat
 
-// Counter names one of the kernel's counters of /proc/net/xfrm_stat, as the
-// reason why a packet is dropped. CounterNone: it is not.
+// Counter is the reason why a packet is dropped. The zero Counter: it is not.
 type Counter uint8
 
 // Counters in the order of the kernel (include/uapi/linux/snmp.h).
 const (
-	CounterNone Counter = iota
+	None Counter = iota // not dropped
 	InError
 	InBufferError
 	InHdrError
@@ -49,7 +50,7 @@ var counterNames = [NumCounters]string{"", "XfrmInError", "XfrmInBufferError", "
 	"XfrmOutStateSeqError", "XfrmOutStateExpired", "XfrmOutPolBlock", "XfrmOutPolDead", "XfrmOutPolError", "XfrmFwdHdrError",
 	"XfrmOutStateInvalid", "XfrmAcquireError", "XfrmOutStateDirError", "XfrmInStateDirError", "XfrmInIptfsError", "XfrmOutNoQueueSpace"}
 
-// String returns the kernel's name, or "" for CounterNone.
+// String returns the kernel's name, or "" for None.
 func (c Counter) String() string {
 	if c >= NumCounters {
 		return ""
