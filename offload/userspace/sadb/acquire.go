@@ -8,6 +8,7 @@ import (
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/flow"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/rules"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xaddr"
 )
 
 // wish is an SA that traffic wants.
@@ -66,11 +67,11 @@ func (db *DB) isAsked(c *netlinkx.SA) bool {
 func (db *DB) larvalConf(w *wish) *netlinkx.SA {
 	f, t := w.flow, &w.policy.conf.Templates[w.template]
 	host := func(a [16]byte) netip.Prefix {
-		r := rawAddr(a)
-		return netip.PrefixFrom(r.addr(f.Family), f.Family.Bits())
+		r := xaddr.Addr(a)
+		return netip.PrefixFrom(r.In(f.Family), f.Family.Bits())
 	}
 	c := &netlinkx.SA{
-		Dst: w.want.dst.addr(w.want.family), Src: w.want.src.addr(w.want.family), Family: w.want.family,
+		Dst: w.want.dst.In(w.want.family), Src: w.want.src.In(w.want.family), Family: w.want.family,
 		SPI: t.SPI, Proto: t.Proto, Mode: t.Mode, ReqID: t.ReqID,
 		Mark: w.policy.conf.Mark, IfID: w.want.ifID, Dir: netlinkx.DirOut, Limits: netlinkx.Unlimited(),
 		Selector: netlinkx.Selector{

@@ -5,6 +5,7 @@ import (
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/rules"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xaddr"
 )
 
 // refused is the error of an operation: nil, or a *Refusal. A nil *Refusal in
@@ -57,7 +58,7 @@ func (db *DB) add(sa *SA) *Refusal {
 func (db *DB) answered(c *netlinkx.SA) *SA {
 	if c.Seq != 0 {
 		if sa := db.acquireBySeq(c.Seq, c.Mark, c.PCPU); sa != nil {
-			if o := sa.conf.Load(); o.Proto == c.Proto && sa.dst == rawOf(c.Dst) {
+			if o := sa.conf.Load(); o.Proto == c.Proto && sa.dst == xaddr.Of(c.Dst) {
 				return sa
 			}
 		}

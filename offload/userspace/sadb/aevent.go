@@ -7,6 +7,7 @@ import (
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/replay"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/rules"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xaddr"
 )
 
 // hz is how many ticks of the kernel's clock make a second, as Debian's
@@ -141,7 +142,7 @@ func (db *DB) GetAE(id *netlinkx.AEID) (*netlinkx.AE, error) {
 
 // aeTarget finds the SA of an aevent, by SPI whatever the protocol.
 func (db *DB) aeTarget(id *netlinkx.AEID) *SA {
-	dst := rawOf(id.SA.Dst)
+	dst := xaddr.Of(id.SA.Dst)
 	return db.find(&dst, id.SA.SPI, id.SA.Proto, familyOf(&id.SA), id.SA.Mark.Value&id.SA.Mark.Mask)
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/rules"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xaddr"
 )
 
 // AllocSPI finds or makes a larval SA and gives it an SPI that no SA of its
@@ -38,7 +39,7 @@ func (db *DB) AllocSPI(_ Cause, r *netlinkx.SPIRange) (*netlinkx.SA, error) {
 // wantedLarval finds the larval SA that a request is about, or nil.
 func (db *DB) wantedLarval(c *netlinkx.SA) *SA {
 	if c.Seq != 0 {
-		if sa := db.acquireBySeq(c.Seq, c.Mark, c.PCPU); sa != nil && sa.dst == rawOf(c.Dst) {
+		if sa := db.acquireBySeq(c.Seq, c.Mark, c.PCPU); sa != nil && sa.dst == xaddr.Of(c.Dst) {
 			return sa
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/replay"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/rules"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xaddr"
 )
 
 // construct checks a request and makes an SA of it, which nobody can find yet
@@ -93,7 +94,7 @@ func fixSelector(c *netlinkx.SA) {
 
 // newSA makes an SA without a transform.
 func (db *DB) newSA(c *netlinkx.SA) *SA {
-	sa := &SA{db: db, dst: rawOf(c.Dst), mark: c.Mark, family: c.Family, proto: c.Proto, sequence: &sequence{}}
+	sa := &SA{db: db, dst: xaddr.Of(c.Dst), mark: c.Mark, family: c.Family, proto: c.Proto, sequence: &sequence{}}
 	sa.spi.Store(uint32(c.SPI))
 	sa.want = wantOf(c)
 	sa.conf.Store(c)
@@ -103,7 +104,7 @@ func (db *DB) newSA(c *netlinkx.SA) *SA {
 
 // wantOf is what a template must want to find the SA.
 func wantOf(c *netlinkx.SA) want {
-	return want{dst: rawOf(c.Dst), src: rawOf(c.Src), reqID: c.ReqID, ifID: c.IfID, family: c.Family, mode: c.Mode, proto: c.Proto}
+	return want{dst: xaddr.Of(c.Dst), src: xaddr.Of(c.Src), reqID: c.ReqID, ifID: c.IfID, family: c.Family, mode: c.Mode, proto: c.Proto}
 }
 
 // startReplay makes the window and sets the numbers that the request gives.

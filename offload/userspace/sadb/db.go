@@ -7,6 +7,7 @@ import (
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/classify"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/dump"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/rcu"
 )
 
@@ -32,7 +33,7 @@ type DB struct {
 	mu     sync.Mutex // of the control side; guards what follows
 	closed bool
 
-	sas       list[*SA]
+	sas       dump.List[*SA]
 	larval    map[acqKey][]*SA   // larval SAs without an SPI
 	byAcqSeq  map[uint32][]*SA   // larval SAs that an acquire's number names
 	spis      map[protoSPI]int32 // how many SAs have it
@@ -67,10 +68,10 @@ func (db *DB) Close() {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	db.closed = true
-	for sa := range db.sas.all() {
+	for sa := range db.sas.All() {
 		sa.stopTimers()
 	}
-	for p := range db.policies.list.all() {
+	for p := range db.policies.list.All() {
 		stop(p.timer)
 	}
 }

@@ -4,7 +4,9 @@ import (
 	"syscall"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/dump"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/rules"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xaddr"
 )
 
 // lookup finds the SA that an id names (xfrm_user_state_lookup). The caller
@@ -12,7 +14,7 @@ import (
 func (db *DB) lookup(id *netlinkx.SAID) (*SA, *Refusal) {
 	var sa *SA
 	if id.Proto.HasSPI() {
-		dst := rawOf(id.Dst)
+		dst := xaddr.Of(id.Dst)
 		sa = db.find(&dst, id.SPI, id.Proto, familyOf(id), id.Mark.Value&id.Mark.Mask)
 	} else {
 		if !id.Src.IsValid() {
@@ -67,7 +69,7 @@ func (db *DB) FlushSAs(cause Cause, proto netlinkx.Proto) error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	n := 0
-	for sa := range db.sas.all() {
+	for sa := range db.sas.All() {
 		if matchProto(sa.conf.Load().Proto, proto) && db.remove(sa) {
 			n++
 		}
@@ -89,7 +91,7 @@ func matchProto(p, want netlinkx.Proto) bool {
 func (db *DB) ExpireSA(cause Cause, e *netlinkx.ExpireSA) error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	dst := rawOf(e.SA.Dst)
+	dst := xaddr.Of(e.SA.Dst)
 	id := e.SA.ID()
 	sa := db.find(&dst, e.SA.SPI, e.SA.Proto, familyOf(&id), e.SA.Mark.Value&e.SA.Mark.Mask)
 	if sa == nil {
@@ -111,7 +113,7 @@ func (db *DB) ExpireSA(cause Cause, e *netlinkx.ExpireSA) error {
 type SAWalk struct {
 	db     *DB
 	filter netlinkx.SAFilter
-	w      walk[*SA]
+	w      dump.Walk[*SA]
 	box    reportBox
 }
 
@@ -130,7 +132,7 @@ func (db *DB) WalkSAs(f *netlinkx.SAFilter) *SAWalk {
 func (w *SAWalk) Next(fn func(*netlinkx.SA) bool) (done bool) {
 	w.db.mu.Lock()
 	defer w.db.mu.Unlock()
-	return w.db.sas.next(&w.w, func(sa *SA) bool {
+	return w.db.sas.Next(&w.w, func(sa *SA) bool {
 		return !w.wants(sa.conf.Load()) || fn(sa.reportInto(&w.box))
 	})
 }
@@ -139,7 +141,7 @@ func (w *SAWalk) Next(fn func(*netlinkx.SA) bool) (done bool) {
 func (w *SAWalk) Close() {
 	w.db.mu.Lock()
 	defer w.db.mu.Unlock()
-	w.db.sas.end(&w.w)
+	w.db.sas.End(&w.w)
 }
 
 // wants is __xfrm_state_filter_match.
@@ -148,5 +150,6 @@ func (w *SAWalk) wants(c *netlinkx.SA) bool {
 	if !matchProto(c.Proto, f.Proto) || f.Family.Bits() != 0 && c.Family != f.Family {
 		return false
 	}
-	return (!f.Src.IsValid() || leads(f.Src, rawOf(c.Src))) && (!f.Dst.IsValid() || leads(f.Dst, rawOf(c.Dst)))
+	src, dst := xaddr.Of(c.Src), xaddr.Of(c.Dst)
+	return src.Within(f.Src) && dst.Within(f.Dst)
 }

@@ -2,6 +2,7 @@ package sadb
 
 import (
 	"errors"
+	"iter"
 	"net/netip"
 	"sync"
 	"syscall"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/flow"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xaddr"
 )
 
 func addr(s string) netip.Addr  { return netip.MustParseAddr(s) }
@@ -52,7 +54,7 @@ func testPolicy(dir netlinkx.PolicyDir, change ...func(*netlinkx.Policy)) *netli
 // packet is the flow of a UDP packet.
 func packet(src, dst string, change ...func(*flow.Flow)) *flow.Flow {
 	s, d := addr(src), addr(dst)
-	f := &flow.Flow{Family: netlinkx.FamilyOf(s), Src: rawOf(s), Dst: rawOf(d), Proto: flow.ProtoUDP, SrcPort: 1000, DstPort: 2000}
+	f := &flow.Flow{Family: netlinkx.FamilyOf(s), Src: xaddr.Of(s), Dst: xaddr.Of(d), Proto: flow.ProtoUDP, SrcPort: 1000, DstPort: 2000}
 	for _, c := range change {
 		c(f)
 	}
@@ -105,6 +107,20 @@ func newDB(t testing.TB, change ...func(*Config)) (*DB, *recorder) {
 	db := New(cfg)
 	t.Cleanup(db.Close)
 	return db, r
+}
+
+// newest returns the first item of a list, newest first.
+func newest[T any](l iter.Seq[T]) (item T) {
+	for item = range l {
+		break
+	}
+	return item
+}
+
+// inboundSA is the SA that a packet to testSA's destination finds.
+func inboundSA(db *DB, spi netlinkx.SPI) *SA {
+	dst := [16]byte(xaddr.Of(addr("192.0.2.2")))
+	return db.Inbound(&dst, netlinkx.FamilyIPv4, spi, 0)
 }
 
 // refuses checks that err is a refusal of that errno and text.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xaddr"
 )
 
 // TestIdentityAgainstModel: random additions and deletions of SAs with few
@@ -52,7 +53,7 @@ func TestIdentityAgainstModel(t *testing.T) {
 				}
 			}
 			q, mark := random().SA, uint32(rng.IntN(8))
-			sa := db.Inbound(ptr([16]byte(rawOf(q.Dst))), netlinkx.FamilyIPv4, q.SPI, mark)
+			sa := db.Inbound(ptr([16]byte(xaddr.Of(q.Dst))), netlinkx.FamilyIPv4, q.SPI, mark)
 			at = find(q, mark)
 			if (sa != nil) != (at >= 0) || sa != nil && sa.Conf().ReqID != model[at].ReqID {
 				t.Fatalf("seed %d step %d: a packet finds %v, the model %d", seed, step, sa != nil, at)

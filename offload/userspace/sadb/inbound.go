@@ -3,6 +3,7 @@ package sadb
 import (
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/flow"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xaddr"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/xfrmstat"
 )
 
@@ -10,7 +11,7 @@ import (
 // InNoStates. dst is an xfrm_address_t, mark the packet's (0 if nothing sets
 // one). Takes no lock and allocates nothing.
 func (db *DB) Inbound(dst *[16]byte, family netlinkx.Family, spi netlinkx.SPI, mark uint32) *SA {
-	return db.find((*rawAddr)(dst), spi, netlinkx.ProtoESP, family, mark)
+	return db.find((*xaddr.Addr)(dst), spi, netlinkx.ProtoESP, family, mark)
 }
 
 // CheckInbound says whether a packet that came out of the SAs of path may be
@@ -24,7 +25,7 @@ func (db *DB) Inbound(dst *[16]byte, family netlinkx.Family, spi netlinkx.SPI, m
 // may. The counter is what direction in says (__xfrm_policy_check).
 func (db *DB) CheckInbound(f *flow.Flow, path []*SA) xfrmstat.Counter {
 	for i := len(path) - 1; i >= 0; i-- {
-		if !matchSelector(&path[i].Conf().Selector, f) {
+		if !f.In(&path[i].Conf().Selector) {
 			return xfrmstat.InStateMismatch
 		}
 	}
@@ -119,6 +120,6 @@ func (t *template) allows(sa *SA, ifID uint32) bool {
 		(t.want.reqID == 0 || t.want.reqID == c.ReqID) &&
 		c.Mode == t.want.mode &&
 		(t.all || t.auths&sa.authBit != 0 || !t.want.proto.HasSPI()) &&
-		(c.Mode == netlinkx.ModeTransport || t.want.src == rawAddr{} || t.want.src == rawOf(c.Src)) &&
+		(c.Mode == netlinkx.ModeTransport || t.want.src == xaddr.Addr{} || t.want.src == xaddr.Of(c.Src)) &&
 		(ifID == 0 || ifID == c.IfID)
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/flow"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xaddr"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/xfrmstat"
 )
 
@@ -91,7 +92,7 @@ func TestICMPErrors(t *testing.T) {
 	db, _ := newDB(t, deaf)
 	must(t, db.AddSA(Cause{}, testSA(1, func(s *netlinkx.SA) { s.Flags = netlinkx.FlagICMP })))
 	must(t, db.AddSA(Cause{}, testSA(2)))
-	with, without := db.sas.head.older.item, theSA(db)
+	with, without := inboundSA(db, 1), inboundSA(db, 2)
 	must(t, db.AddPolicy(Cause{}, testPolicy(netlinkx.PolicyIn)))
 	quoted := packet("10.2.0.1", "10.1.0.1", func(f *flow.Flow) { f.SrcPort, f.DstPort = 5, 6 })
 	if !db.ICMPError(quoted, []*SA{with}) {
@@ -113,7 +114,7 @@ func TestReceivable(t *testing.T) {
 	must(t, db.AddSA(Cause{}, testSA(3, func(s *netlinkx.SA) { s.Dir = netlinkx.DirOut })))
 	_, err := db.AllocSPI(Cause{}, &netlinkx.SPIRange{SA: *testSA(0).SA, Min: 4, Max: 4})
 	must(t, err)
-	dst := [16]byte(rawOf(addr("192.0.2.2")))
+	dst := [16]byte(xaddr.Of(addr("192.0.2.2")))
 	find := func(spi netlinkx.SPI) *SA { return db.Inbound(&dst, netlinkx.FamilyIPv4, spi, 0) }
 	for _, tt := range []struct {
 		spi   netlinkx.SPI
@@ -144,7 +145,7 @@ func TestInboundByMark(t *testing.T) {
 	must(t, db.AddSA(Cause{}, testSA(1, marked(1, 0xff))))
 	must(t, db.AddSA(Cause{}, testSA(1, marked(2, 0xff))))
 	must(t, db.AddSA(Cause{}, testSA(1, marked(0, 0))))
-	dst := [16]byte(rawOf(addr("192.0.2.2")))
+	dst := [16]byte(xaddr.Of(addr("192.0.2.2")))
 	for mark, want := range map[uint32]uint32{0: 0, 3: 0, 0x102: 0} {
 		if sa := db.Inbound(&dst, netlinkx.FamilyIPv4, 1, mark); sa == nil || sa.Conf().Mark.Mask != want {
 			t.Errorf("mark %#x: got %+v", mark, sa)

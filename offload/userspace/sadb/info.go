@@ -14,7 +14,7 @@ func (db *DB) SADInfo() netlinkx.SADInfo {
 	if db.saBuckets.n != nil {
 		n = uint32(len(db.saBuckets.n))
 	}
-	return netlinkx.SADInfo{Count: uint32(db.sas.n), HashCount: n, HashMaximum: maxHash}
+	return netlinkx.SADInfo{Count: uint32(db.sas.Len()), HashCount: n, HashMaximum: maxHash}
 }
 
 // SPDInfo returns how many policies there are, the size of the kernel's hash

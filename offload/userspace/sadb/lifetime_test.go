@@ -82,7 +82,7 @@ func TestTimeLimits(t *testing.T) {
 func theSA(db *DB) *SA {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	return db.sas.head.item
+	return newest(db.sas.All())
 }
 
 // TestClockStep: when the clock jumps over both limits the soft event comes

@@ -8,6 +8,7 @@ import (
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/flow"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/rules"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xaddr"
 )
 
 // Migrate moves a policy and its SAs to new addresses (XFRM_MSG_MIGRATE).
@@ -78,7 +79,7 @@ func unspecified(a netip.Addr) bool { return !a.IsValid() || a.IsUnspecified() }
 // with the selector's addresses meets (xfrm_migrate_policy_find).
 func (db *DB) migrated(id *netlinkx.PolicyID) *Policy {
 	s := &id.Selector
-	f := flow.Flow{Family: s.Family, Src: rawOf(s.Src.Addr()), Dst: rawOf(s.Dst.Addr()), Proto: s.Proto, IfID: id.IfID}
+	f := flow.Flow{Family: s.Family, Src: xaddr.Of(s.Src.Addr()), Dst: xaddr.Of(s.Dst.Addr()), Proto: s.Proto, IfID: id.IfID}
 	if s.Proto != 0 {
 		f.IfIndex, f.SrcPort, f.DstPort = uint32(s.IfIndex), s.SrcPort.Port, s.DstPort.Port
 	}
@@ -155,8 +156,8 @@ func (db *DB) migrateSAs(m *netlinkx.Migrate) (olds []*SA, err *Refusal) {
 
 // entrySA is xfrm_migrate_state_find.
 func (db *DB) entrySA(e *netlinkx.MigrateEntry, ifID uint32) *SA {
-	dst, src := rawOf(e.OldDst), rawOf(e.OldSrc)
-	for sa := range db.sas.all() {
+	dst, src := xaddr.Of(e.OldDst), xaddr.Of(e.OldSrc)
+	for sa := range db.sas.All() {
 		c := sa.conf.Load()
 		if c.Mode == e.Mode && c.Proto == e.Proto && (e.ReqID == 0 || c.ReqID == e.ReqID) && (ifID == 0 || c.IfID == ifID) &&
 			sa.dst == dst && sa.want.src == src && sa.State() == Valid {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/rules"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xaddr"
 )
 
 // MigrateStateRequest asks to move one SA. It is borrowed for the call.
@@ -24,7 +25,7 @@ func (db *DB) MigrateState(cause Cause, r *MigrateStateRequest) error {
 	}
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	dst := rawOf(r.SA.Dst)
+	dst := xaddr.Of(r.SA.Dst)
 	old := db.find(&dst, r.SA.SPI, r.SA.Proto, familyOf(&r.SA), r.SA.Mark.Value&r.SA.Mark.Mask)
 	if old == nil {
 		return rules.Refuse(syscall.ESRCH, "Can not find state")
@@ -135,7 +136,7 @@ func migratedEncap(c, old *netlinkx.SA, r *MigrateStateRequest) *Refusal {
 // isHostToHost reports whether the SA's selector is for its own addresses.
 func isHostToHost(c *netlinkx.SA) bool {
 	s, n := &c.Selector, c.Family.Bits()
-	return s.Src.Bits() == n && s.Dst.Bits() == n && rawOf(s.Dst.Addr()) == rawOf(c.Dst) && rawOf(s.Src.Addr()) == rawOf(c.Src)
+	return s.Src.Bits() == n && s.Dst.Bits() == n && xaddr.Of(s.Dst.Addr()) == xaddr.Of(c.Dst) && xaddr.Of(s.Src.Addr()) == xaddr.Of(c.Src)
 }
 
 // checkMove checks that the place is free, and the rest as for a new SA.

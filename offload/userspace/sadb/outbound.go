@@ -4,6 +4,7 @@ import (
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/flow"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/classify"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xaddr"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/xfrmstat"
 )
 
@@ -138,7 +139,7 @@ func (db *DB) resolve(f *flow.Flow, cpu uint32, ps *chosen, d *Decision) xfrmsta
 	if ps.templates() >= netlinkx.MaxTemplates {
 		return xfrmstat.OutPolError
 	}
-	dst, src := rawAddr(f.Dst), rawAddr(f.Src)
+	dst, src := xaddr.Addr(f.Dst), xaddr.Addr(f.Src)
 	for _, p := range ps {
 		if p == nil {
 			break
@@ -168,8 +169,8 @@ func (db *DB) resolve(f *flow.Flow, cpu uint32, ps *chosen, d *Decision) xfrmsta
 
 // chooseSource asks for the local address of a tunnel that names none.
 func (db *DB) chooseSource(w *want, mark uint32) bool {
-	src, ok := db.cfg.SourceAddr(w.dst.addr(w.family), mark)
-	w.src = rawOf(src)
+	src, ok := db.cfg.SourceAddr(w.dst.In(w.family), mark)
+	w.src = xaddr.Of(src)
 	return ok
 }
 
@@ -178,9 +179,9 @@ func (db *DB) chooseSource(w *want, mark uint32) bool {
 func (db *DB) findFor(f *flow.Flow, p *Policy, t *template, index int, w *want, cpu uint32) (*SA, xfrmstat.Counter) {
 	s := search{f: f, mark: p.mark, spi: t.spi, cpu: cpu, exact: db.exact.Load()}
 	db.look(&s, w)
-	if s.best == nil && !s.acquiring && w.src != (rawAddr{}) {
+	if s.best == nil && !s.acquiring && w.src != (xaddr.Addr{}) {
 		any := *w
-		any.src = rawAddr{}
+		any.src = xaddr.Addr{}
 		db.look(&s, &any)
 	}
 	sa := s.best
@@ -246,7 +247,7 @@ func (s *search) consider(sa *SA, c *netlinkx.SA) {
 // fits reports whether the packet is in the SA's selector.
 func (s *search) fits(c *netlinkx.SA) bool {
 	sel := &c.Selector
-	return sel.Family == netlinkx.FamilyUnspec || sel.Family == s.f.Family && matchSelector(sel, s.f)
+	return sel.Family == netlinkx.FamilyUnspec || sel.Family == s.f.Family && s.f.In(sel)
 }
 
 // better reports whether sa is preferred to the best so far: the CPU's own,

@@ -228,9 +228,9 @@ func TestChoiceAgainstModel(t *testing.T) {
 
 // slowChoice is xfrm_state_look_at over all SAs, newest first.
 func slowChoice(db *DB, f *flow.Flow) (best *SA) {
-	for sa := range db.sas.all() {
+	for sa := range db.sas.All() {
 		c := sa.Conf()
-		if c.ReqID != 1 || c.IfID != 0 || !matchSelector(&c.Selector, f) {
+		if c.ReqID != 1 || c.IfID != 0 || !f.In(&c.Selector) {
 			continue
 		}
 		old, young := best != nil && best.dying.Load() && !sa.dying.Load(), best != nil && best.dying.Load() == sa.dying.Load() && best.addTime.Load() < sa.addTime.Load()

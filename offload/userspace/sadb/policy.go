@@ -7,7 +7,9 @@ import (
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/classify"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/dump"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/rules"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xaddr"
 )
 
 // Policy is an installed policy. It is immutable but for its time of use: an
@@ -24,7 +26,7 @@ type Policy struct {
 	// Guarded by the DB's lock.
 	dead  bool
 	timer *time.Timer
-	place *link[*Policy]
+	place *dump.Entry[*Policy]
 }
 
 // template is a template in the form in which it is looked up.
@@ -92,7 +94,7 @@ func fixPrefixes(s *netlinkx.Selector) {
 }
 
 func prefixOf(p netip.Prefix) classify.Prefix {
-	return classify.Prefix{Addr: rawOf(p.Addr()), Bits: uint8(max(p.Bits(), 0))}
+	return classify.Prefix{Addr: xaddr.Of(p.Addr()), Bits: uint8(max(p.Bits(), 0))}
 }
 
 func compile(t *netlinkx.Template, ifID uint32) template {
@@ -104,10 +106,10 @@ func compile(t *netlinkx.Template, ifID uint32) template {
 		tunnel:   rules.Tunnels(t.Mode),
 		optional: t.Optional,
 	}
-	c.want.src = rawOf(t.Src) // inbound, transport mode too
+	c.want.src = xaddr.Of(t.Src) // inbound, transport mode too
 	if c.tunnel {
-		c.want.dst = rawOf(t.Dst)
-		c.anySource = c.want.src == rawAddr{}
+		c.want.dst = xaddr.Of(t.Dst)
+		c.anySource = c.want.src == xaddr.Addr{}
 	}
 	return c
 }

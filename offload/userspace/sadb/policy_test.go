@@ -65,7 +65,7 @@ func TestPolicyIndexes(t *testing.T) {
 	add := func(dir netlinkx.PolicyDir, src string, asked, want uint32) {
 		t.Helper()
 		must(t, db.AddPolicy(Cause{}, testPolicy(dir, source(src), func(p *netlinkx.Policy) { p.Index = asked })))
-		if got := db.policies.list.head.item.conf.Index; got != want {
+		if got := newest(db.policies.list.All()).conf.Index; got != want {
 			t.Errorf("%s: index %d, want %d", src, got, want)
 		}
 	}
@@ -135,7 +135,7 @@ func TestPolicyUpdateReplaces(t *testing.T) {
 	if got := decide(db, f); got != "drop XfrmOutPolBlock" {
 		t.Errorf("with a worse priority: %q", got)
 	}
-	if c := db.SPDInfo().Counts; c.Out != 2 || db.policies.list.n != 2 || len(db.policies.byIndex) != 2 {
+	if c := db.SPDInfo().Counts; c.Out != 2 || db.policies.list.Len() != 2 || len(db.policies.byIndex) != 2 {
 		t.Errorf("%d policies", c.Out)
 	}
 }

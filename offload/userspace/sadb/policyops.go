@@ -4,6 +4,7 @@ import (
 	"syscall"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/dump"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/rules"
 )
 
@@ -41,7 +42,7 @@ func (db *DB) putPolicy(cause Cause, r *netlinkx.Policy, op netlinkx.EventOp) *R
 // that is not nil.
 func (db *DB) insertPolicy(p, old *Policy) {
 	s, c := &db.policies, p.conf
-	p.place = s.list.push(p)
+	p.place = s.list.Push(p)
 	s.pos++
 	p.rule.Pos = s.pos
 	if old != nil {
@@ -68,7 +69,7 @@ func (db *DB) insertPolicy(p, old *Policy) {
 // forgetPolicy takes p out of all but the classifier.
 func (db *DB) forgetPolicy(p *Policy) {
 	s, c := &db.policies, p.conf
-	s.list.remove(p.place)
+	s.list.Remove(p.place)
 	delete(s.byIdent, identityOf(c))
 	delete(s.byIndex, c.Index)
 	s.counts[c.Dir]--
@@ -155,7 +156,7 @@ func (db *DB) FlushPolicies(cause Cause, t netlinkx.Opt[netlinkx.PolicyType]) er
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	n := 0
-	for p := range db.policies.list.all() {
+	for p := range db.policies.list.All() {
 		if p.conf.Type.V == t.V && db.removePolicy(p) {
 			n++
 		}
@@ -187,7 +188,7 @@ func (db *DB) ExpirePolicy(cause Cause, e *netlinkx.ExpirePolicy) error {
 type PolicyWalk struct {
 	db  *DB
 	typ netlinkx.Opt[netlinkx.PolicyType]
-	w   walk[*Policy]
+	w   dump.Walk[*Policy]
 	buf netlinkx.Policy
 }
 
@@ -203,7 +204,7 @@ func (db *DB) WalkPolicies(t netlinkx.Opt[netlinkx.PolicyType]) *PolicyWalk {
 func (w *PolicyWalk) Next(fn func(*netlinkx.Policy) bool) (done bool) {
 	w.db.mu.Lock()
 	defer w.db.mu.Unlock()
-	return w.db.policies.list.next(&w.w, func(p *Policy) bool {
+	return w.db.policies.list.Next(&w.w, func(p *Policy) bool {
 		if w.typ.Valid && p.conf.Type.V != w.typ.V {
 			return true
 		}
@@ -217,5 +218,5 @@ func (w *PolicyWalk) Next(fn func(*netlinkx.Policy) bool) (done bool) {
 func (w *PolicyWalk) Close() {
 	w.db.mu.Lock()
 	defer w.db.mu.Unlock()
-	w.db.policies.list.end(&w.w)
+	w.db.policies.list.End(&w.w)
 }

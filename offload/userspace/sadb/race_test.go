@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xaddr"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/xfrmstat"
 )
 
@@ -41,7 +42,7 @@ func TestPacketsDuringChanges(t *testing.T) {
 
 func sendAndReceive(t *testing.T, db *DB, cpu uint32, over *atomic.Bool) {
 	f, wants := packet("10.1.0.1", "10.2.0.1"), packet("10.7.0.1", "10.2.0.1")
-	dst := [16]byte(rawOf(addr("192.0.2.2")))
+	dst := [16]byte(xaddr.Of(addr("192.0.2.2")))
 	var d Decision
 	for seq := uint32(1); !over.Load(); seq++ {
 		if db.Outbound(f, cpu, &d); d.Verdict != Protect || d.SAs[0].SPI() != 1000 {

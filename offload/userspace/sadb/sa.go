@@ -8,6 +8,8 @@ import (
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/esp"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/replay"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/dump"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xaddr"
 )
 
 // State is where an SA is in its life (XFRM_STATE_*).
@@ -30,7 +32,7 @@ const (
 type SA struct {
 	// What lookups compare, in one line of the cache. Immutable once the SA can
 	// be found, but for the SPI, which a larval SA gets later.
-	dst    rawAddr
+	dst    xaddr.Addr
 	mark   netlinkx.Mark
 	spi    atomic.Uint32
 	family netlinkx.Family
@@ -68,7 +70,7 @@ type SA struct {
 
 	// Guarded by the DB's lock.
 	want     want // as it is in the table
-	place    *link[*SA]
+	place    *dump.Entry[*SA]
 	timer    *time.Timer
 	soft     softMemory
 	aged     bool   // its time of addition is not that of its insertion

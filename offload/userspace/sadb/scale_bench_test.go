@@ -11,6 +11,7 @@ import (
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/flow"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xaddr"
 )
 
 // scales are the sizes of the databases that are compared.
@@ -116,7 +117,7 @@ func BenchmarkInbound(b *testing.B) {
 	for _, n := range scales {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			db := silentDB(b, n)
-			dst := [16]byte(rawOf(addr("192.0.2.2")))
+			dst := [16]byte(xaddr.Of(addr("192.0.2.2")))
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
 				if db.Inbound(&dst, netlinkx.FamilyIPv4, netlinkx.SPI(256+i*7919%n), 0) == nil {
@@ -130,7 +131,7 @@ func BenchmarkInbound(b *testing.B) {
 // BenchmarkReserve takes numbers for a batch of 64 packets.
 func BenchmarkReserve(b *testing.B) {
 	db := silentDB(b, 1)
-	sa := db.Inbound((*[16]byte)(ptr(rawOf(addr("192.0.2.2")))), netlinkx.FamilyIPv4, 256, 0)
+	sa := db.Inbound((*[16]byte)(ptr(xaddr.Of(addr("192.0.2.2")))), netlinkx.FamilyIPv4, 256, 0)
 	b.ReportAllocs()
 	for b.Loop() {
 		if g := sa.Reserve(64, 64*1400); g.N != 64 {

@@ -4,12 +4,13 @@ import (
 	"sync/atomic"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/dump"
 )
 
 // spd is the control side of the policies. It is guarded by the DB's lock,
 // but for subs.
 type spd struct {
-	list    list[*Policy]
+	list    dump.List[*Policy]
 	byIdent map[identity]*Policy
 	byIndex map[uint32]*Policy
 	// nextIndex makes indexes: multiples of 8, to which the direction is added.

@@ -4,11 +4,12 @@ import (
 	"math/bits"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xaddr"
 )
 
 // acqKey is what a larval SA without an SPI is found by (__find_acq_core).
 type acqKey struct {
-	dst, src rawAddr
+	dst, src xaddr.Addr
 	reqID    uint32
 	family   netlinkx.Family
 	mode     netlinkx.Mode
@@ -17,7 +18,7 @@ type acqKey struct {
 }
 
 func acqKeyOf(c *netlinkx.SA) acqKey {
-	return acqKey{dst: rawOf(c.Dst), src: rawOf(c.Src), reqID: c.ReqID, family: c.Family, mode: c.Mode, proto: c.Proto, pcpu: c.PCPU}
+	return acqKey{dst: xaddr.Of(c.Dst), src: xaddr.Of(c.Src), reqID: c.ReqID, family: c.Family, mode: c.Mode, proto: c.Proto, pcpu: c.PCPU}
 }
 
 // protoSPI is what ALLOCSPI wants to be alone with.
@@ -29,7 +30,7 @@ type protoSPI struct {
 // insert puts an SA into all tables. The caller holds db.mu.
 func (db *DB) insert(sa *SA) {
 	c := sa.conf.Load()
-	sa.place = db.sas.push(sa)
+	sa.place = db.sas.Push(sa)
 	if sa.SPI() != 0 {
 		db.insertSPI(sa, c)
 	}
@@ -67,7 +68,7 @@ func (db *DB) remove(sa *SA) bool {
 		return false
 	}
 	c := sa.conf.Load()
-	db.sas.remove(sa.place)
+	db.sas.Remove(sa.place)
 	db.byWant.Remove(db.hashes.want(&sa.want), sa)
 	if sa.SPI() != 0 {
 		db.bySPI.Remove(db.hashes.spi(&sa.dst, sa.SPI(), c.Proto), sa)
@@ -110,7 +111,7 @@ func drop[K comparable](m map[K][]*SA, k K, sa *SA) {
 
 // find returns the newest SA of that identity whose mark fits, or nil
 // (__xfrm_state_lookup). It takes no lock.
-func (db *DB) find(dst *rawAddr, spi netlinkx.SPI, proto netlinkx.Proto, family netlinkx.Family, mark uint32) *SA {
+func (db *DB) find(dst *xaddr.Addr, spi netlinkx.SPI, proto netlinkx.Proto, family netlinkx.Family, mark uint32) *SA {
 	for n := db.bySPI.First(db.hashes.spi(dst, spi, proto)); n != nil; n = n.Next() {
 		sa := n.Item
 		if sa.SPI() == spi && sa.dst == *dst && sa.matchesMark(mark) && sa.proto == proto && sa.family == family {
@@ -122,14 +123,14 @@ func (db *DB) find(dst *rawAddr, spi netlinkx.SPI, proto netlinkx.Proto, family 
 
 // locate finds the SA that a request about sa is about. The caller holds db.mu.
 func (db *DB) locate(c *netlinkx.SA) *SA {
-	dst := rawOf(c.Dst)
+	dst := xaddr.Of(c.Dst)
 	return db.find(&dst, c.SPI, c.Proto, c.Family, c.Mark.Value&c.Mark.Mask)
 }
 
 // byAddress finds an SA of a protocol without SPIs, by its addresses.
 func (db *DB) byAddress(id *netlinkx.SAID) *SA {
-	dst, src, mark := rawOf(id.Dst), rawOf(id.Src), id.Mark.Value&id.Mark.Mask
-	for sa := range db.sas.all() {
+	dst, src, mark := xaddr.Of(id.Dst), xaddr.Of(id.Src), id.Mark.Value&id.Mark.Mask
+	for sa := range db.sas.All() {
 		c := sa.conf.Load()
 		if c.Proto == id.Proto && c.Family == id.Family && sa.dst == dst && sa.want.src == src && sa.matchesMark(mark) {
 			return sa
@@ -149,7 +150,7 @@ type buckets struct {
 // is worth it here.
 func kernelHash(w *want) uint32 {
 	h := uint32(w.family) ^ w.reqID
-	le := func(a *rawAddr, i int) uint32 {
+	le := func(a *xaddr.Addr, i int) uint32 {
 		return uint32(a[i]) | uint32(a[i+1])<<8 | uint32(a[i+2])<<16 | uint32(a[i+3])<<24
 	}
 	for i := 0; i < w.family.Bits()/8; i += 4 {
@@ -165,11 +166,11 @@ func (db *DB) countSA(sa *SA) {
 	}
 	sa.bucket = kernelHash(&sa.want)
 	b.n[sa.bucket&b.mask]++
-	if b.n[sa.bucket&b.mask] == 1 || len(b.n) >= maxHash || uint32(db.sas.n) <= b.mask {
+	if b.n[sa.bucket&b.mask] == 1 || len(b.n) >= maxHash || uint32(db.sas.Len()) <= b.mask {
 		return
 	}
 	*b = buckets{n: make([]uint32, 2*len(b.n)), mask: 2*b.mask + 1}
-	for o := range db.sas.all() {
+	for o := range db.sas.All() {
 		b.n[o.bucket&b.mask]++
 	}
 }
