@@ -5,10 +5,13 @@ import (
 	"math"
 	"math/rand/v2"
 	"strings"
+
+	"github.com/xfrmctl/xfrmctl/tests/sandbox"
 )
 
 // randomDocument is a document of up to most tunnels beside the one that all have,
-// which protects what 10.1.0.1 and 10.2.0.1 send each other: 5 objects with size 0,
+// which protects what 10.1.0.0/16 and 10.2.0.0/16 send each other, and what two
+// networks of IPv6 do: 5 objects with size 0,
 // 200 with size 1, twice as many for each fifth. Names and numbers come from small pools, so that two
 // documents share tunnels, and have interfaces change hands. @EPOCH@ is for keys
 // of counter-mode ciphers, which are new each time.
@@ -32,6 +35,9 @@ func randomDocument(r *rand.Rand, size float64, most int, userspace bool) string
 	}
 	return b.String()
 }
+
+// sixes is the traffic of IPv6 that all documents protect.
+const sixes = "      - {east: \"2001:db8:a::/48\", west: \"2001:db8:b::/48\"}\n"
 
 // randomTunnel is one tunnel; number -1 is the one that all documents have.
 func randomTunnel(r *rand.Rand, number, device int, userspace bool) string {
@@ -61,6 +67,7 @@ func randomTunnel(r *rand.Rand, number, device int, userspace bool) string {
 	s := fmt.Sprintf("  - name: %s\n    between: [east, west]\n    cipher: %s\n    keys: {derive: \"file:@ROOT@\", epoch: %s}\n", name, cipher, epoch)
 	s += some(3, "lifetime: {hard_seconds: %d}", 3600+r.IntN(2))
 	s += some(3, "replay_window: %d", 64<<r.IntN(4))
+	s += some(4, "endpoints: {east: %q, west: %q}", sandbox.A6, sandbox.B6)
 	if withInterface {
 		s += fmt.Sprintf("    interface: ipsec%d\n", device)
 		s += some(3, "mtu: %d", 1300+r.IntN(3))
@@ -68,7 +75,9 @@ func randomTunnel(r *rand.Rand, number, device int, userspace bool) string {
 		s += some(2, "addresses: {east: [172.16.%d.%d/32], west: [172.17.0.1/32]}", r.IntN(3), 1+device)
 	}
 	s += fmt.Sprintf("    traffic:\n      - {east: %s, west: %s}\n", east, west)
-	if number >= 0 && r.IntN(3) == 0 {
+	if number < 0 {
+		s += sixes
+	} else if r.IntN(3) == 0 {
 		s += fmt.Sprintf("      - {east: 10.%d.0.0/16, west: 10.%d.0.0/16}\n", 20+number, 130+number)
 	}
 	return s

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,7 +27,7 @@ type trials struct {
 	killed  int
 	foreign string // what others says at first
 	wire    *wire  // what arrives at the other end; nil: nobody looks
-	probe   net.Conn
+	probes  []net.Conn
 	// theirs tell which objects are another's; there are so many.
 	theirs struct {
 		sa     func(*netlinkx.SA) bool
@@ -54,8 +55,8 @@ func newTrials(t *testing.T, e *end, most int) *trials {
 		if x.ahead != nil {
 			x.ahead.dismiss()
 		}
-		if x.probe != nil {
-			x.probe.Close()
+		for _, c := range x.probes {
+			c.Close()
 		}
 	})
 	return x
@@ -77,18 +78,24 @@ func (x *trials) write(t *testing.T, text string) (path string, w *document.Want
 }
 
 // watch begins to send what all documents protect, and to look for it in clear.
-// One more packet goes out whenever a process was killed, before anything else is
-// done.
+// One more packet of both families goes out whenever a process was killed, before
+// anything else is done.
 func (x *trials) watch(t *testing.T, peer *end) {
 	t.Helper()
 	x.wire = watch(t, peer.ns)
-	send(t, x.e, "0.03")
-	err := x.e.ns.Do(func() (err error) {
-		x.probe, err = net.DialUDP("udp4", &net.UDPAddr{IP: net.IPv4(10, 1, 0, 1)}, &net.UDPAddr{IP: net.IPv4(10, 2, 0, 1), Port: 9})
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
+	sendAll(t, x.e, "0.1")
+	for _, s := range streams {
+		if s.behind {
+			continue
+		}
+		err := x.e.ns.Do(func() error {
+			c, err := net.DialUDP("udp", &net.UDPAddr{IP: net.ParseIP(s.from)}, &net.UDPAddr{IP: net.ParseIP(s.to), Port: 9})
+			x.probes = append(x.probes, c)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -106,8 +113,8 @@ func (x *trials) kill(t *testing.T, text string, after int, at time.Duration) bo
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
-	if x.probe != nil {
-		x.probe.Write([]byte("probe")) //nolint:errcheck // it may be refused
+	for _, c := range x.probes {
+		c.Write([]byte("probe")) //nolint:errcheck // it may be refused
 	}
 	if dead {
 		x.killed++
@@ -209,4 +216,34 @@ func memory(t *testing.T, otherwise string) string {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	return dir
+}
+
+// allCame holds that each stream goes through the tunnel, and that it arrives in
+// clear, and is seen, when nothing is wanted any more.
+func (x *trials) allCame(t *testing.T) {
+	t.Helper()
+	w := x.wire
+	each := func(counts *[len(streams)]atomic.Int64, what string) {
+		t.Helper()
+		for k, s := range streams {
+			for deadline := time.Now().Add(time.Minute); counts[k].Load() == 0; time.Sleep(20 * time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatalf("%s: %s", s.name, what)
+				}
+			}
+		}
+	}
+	each(&w.espBySize, "no protected packet arrives")
+	x.wire = nil
+	x.reachNothing(t)
+	each(&w.clearBySize, "it is not seen in clear without a tunnel, so it would not have been seen before")
+}
+
+// reachNothing applies a document without tunnels.
+func (x *trials) reachNothing(t *testing.T) {
+	t.Helper()
+	head, _, _ := strings.Cut(site, "tunnels:")
+	nothing := head + "tunnels: []\n"
+	_, w := x.write(t, nothing)
+	x.reach(t, nothing, w, "nothing is wanted")
 }
