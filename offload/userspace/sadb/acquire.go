@@ -25,7 +25,7 @@ type wish struct {
 // are not asked again while it lives. Without listeners nothing happens; with
 // Config.MaxAcquires larval SAs neither, so that traffic cannot fill memory.
 func (db *DB) acquire(w *wish) {
-	if !db.hears(netlinkx.GroupAcquire) || db.fullOfWishes() {
+	if !db.bus.Hears(netlinkx.GroupAcquire) || db.fullOfWishes() {
 		return // without a lock: a flood comes here
 	}
 	c := db.larvalConf(w)
@@ -41,7 +41,7 @@ func (db *DB) acquire(w *wish) {
 		db.acqSeq++
 	}
 	c.Seq = db.acqSeq
-	db.emit(Cause{}, acquireEvent(c, w.policy.Report(), &w.policy.conf.Templates[w.template]))
+	db.bus.Emit(Cause{}, acquireEvent(c, w.policy.Report(), &w.policy.conf.Templates[w.template]))
 	sa := db.newSA(c)
 	sa.state.Store(uint32(Larval))
 	sa.acquired = true
@@ -120,7 +120,7 @@ func (db *DB) RequestAcquire(_ Cause, a *netlinkx.Acquire) error {
 			Selector: a.Selector, Seq: db.acqSeq, PCPU: a.PCPU,
 		}
 		all := netlinkx.Template{AAlgos: a.AAlgos, EAlgos: a.EAlgos, CAlgos: a.CAlgos}
-		db.emit(Cause{}, acquireEvent(c, r, &all))
+		db.bus.Emit(Cause{}, acquireEvent(c, r, &all))
 	}
 	return nil
 }

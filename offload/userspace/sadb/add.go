@@ -89,8 +89,8 @@ func (db *DB) findLarval(k acqKey, mark netlinkx.Mark) *SA {
 
 // emitSA tells of an SA as it is now.
 func (db *DB) emitSA(cause Cause, op netlinkx.EventOp, sa *SA) {
-	if db.hears(netlinkx.GroupSA) {
-		db.emit(cause, &netlinkx.SAEvent{Op: op, SA: *sa.Report()})
+	if db.bus.Hears(netlinkx.GroupSA) {
+		db.bus.Emit(cause, &netlinkx.SAEvent{Op: op, SA: *sa.Report()})
 	}
 }
 

@@ -31,7 +31,7 @@ func TestGetAndSetAE(t *testing.T) {
 	}
 	must(t, db.SetAE(Cause{PortID: 1, Seq: 2}, set, true))
 	n := heard.take()
-	if len(n) != 1 || n[0].Cause != (Cause{1, 2}) || n[0].Event.(*netlinkx.AEvent).AE.ID.Flags != netlinkx.AECausedByUpdate {
+	if len(n) != 1 || n[0].Cause != (Cause{PortID: 1, Seq: 2}) || n[0].Event.(*netlinkx.AEvent).AE.ID.Flags != netlinkx.AECausedByUpdate {
 		t.Errorf("events %+v", n)
 	}
 	r := theSA(db).Report()

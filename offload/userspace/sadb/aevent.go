@@ -62,7 +62,7 @@ func (sa *SA) numbers() numbers {
 // noteReplay is called after packets have moved the sequence numbers. Unless
 // somebody listens it does nothing.
 func (sa *SA) noteReplay() {
-	if !sa.db.hears(netlinkx.GroupAEvents) {
+	if !sa.db.bus.Hears(netlinkx.GroupAEvents) {
 		return
 	}
 	sa.mu.Lock()
@@ -82,7 +82,7 @@ func (sa *SA) noteReplay() {
 func (sa *SA) report(why netlinkx.AEFlags, is numbers) {
 	sa.notify.reported, sa.notify.armedAt = is, time.Now()
 	stop(sa.notify.timer)
-	sa.db.emit(Cause{}, &netlinkx.AEvent{AE: *sa.aeLocked(why)})
+	sa.db.bus.Emit(Cause{}, &netlinkx.AEvent{AE: *sa.aeLocked(why)})
 }
 
 func (sa *SA) armReport(d time.Duration) {
@@ -97,7 +97,7 @@ func (sa *SA) armReport(d time.Duration) {
 func (sa *SA) onReportTimer() {
 	sa.mu.Lock()
 	defer sa.mu.Unlock()
-	if is := sa.numbers(); sa.State() == Valid && is != sa.notify.reported && sa.db.hears(netlinkx.GroupAEvents) {
+	if is := sa.numbers(); sa.State() == Valid && is != sa.notify.reported && sa.db.bus.Hears(netlinkx.GroupAEvents) {
 		sa.report(netlinkx.AECausedByTimer, is)
 	}
 }
@@ -174,7 +174,7 @@ func (db *DB) SetAE(cause Cause, ae *netlinkx.AE, replace bool) error {
 	}
 	db.exact.Store(true)
 	db.changed()
-	db.emit(cause, &netlinkx.AEvent{AE: *sa.aeLocked(netlinkx.AECausedByUpdate)})
+	db.bus.Emit(cause, &netlinkx.AEvent{AE: *sa.aeLocked(netlinkx.AECausedByUpdate)})
 	return nil
 }
 

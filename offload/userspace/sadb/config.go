@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/notice"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/rules"
 )
 
@@ -14,6 +15,15 @@ type Refusal = rules.Refusal
 
 // SARequest asks to add or update an SA; see package rules.
 type SARequest = rules.SARequest
+
+// Cause, Notice, Listener and Headroom are what happens and who is told; see
+// package notice.
+type (
+	Cause    = notice.Cause
+	Notice   = notice.Notice
+	Listener = notice.Listener
+	Headroom = notice.Headroom
+)
 
 // Config is what a DB needs from its surroundings. Nil fields have the stated
 // default.
@@ -58,9 +68,6 @@ func DefaultSysctls() Sysctls {
 
 // withDefaults fills in what is nil or zero.
 func (c Config) withDefaults() Config {
-	if c.Listener == nil {
-		c.Listener = silence{}
-	}
 	if c.Key == nil {
 		c.Key = forgetfulKeys().key
 	}
@@ -79,10 +86,3 @@ func (c Config) withDefaults() Config {
 	}
 	return c
 }
-
-// silence is the Listener of a DB without one.
-type silence struct{}
-
-func (silence) Listening(netlinkx.Group) bool { return false }
-func (silence) Notify(netlinkx.Group, Notice) {}
-func (silence) Headroom(Headroom)             {}

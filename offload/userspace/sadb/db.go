@@ -8,6 +8,7 @@ import (
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/classify"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/dump"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/notice"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/rcu"
 )
 
@@ -16,6 +17,7 @@ import (
 // the kernel's do under its mutex.
 type DB struct {
 	cfg    Config
+	bus    *notice.Bus
 	hashes hashes
 
 	// gen changes after every change that could change what a lookup finds.
@@ -41,14 +43,13 @@ type DB struct {
 	saBuckets buckets
 
 	policies spd
-
-	emitMu sync.Mutex // orders events; taken last
 }
 
 // New returns an empty DB. Close ends its timers.
 func New(cfg Config) *DB {
 	db := &DB{
 		cfg:      cfg.withDefaults(),
+		bus:      notice.NewBus(cfg.Listener),
 		hashes:   hashes{rcu.NewSeed()},
 		rules:    classify.New[Policy](),
 		larval:   make(map[acqKey][]*SA),
@@ -83,21 +84,6 @@ func (db *DB) Generation() uint64 { return db.gen.Load() }
 
 // changed makes lookups that are kept by packet threads stale.
 func (db *DB) changed() { db.gen.Add(1) }
-
-// emit passes an event on if anybody listens to its group. It may be called
-// with or without db.mu and an SA's lock held.
-func (db *DB) emit(c Cause, e netlinkx.Event) {
-	g := groupOf(e)
-	if !db.cfg.Listener.Listening(g) {
-		return
-	}
-	db.emitMu.Lock()
-	defer db.emitMu.Unlock()
-	db.cfg.Listener.Notify(g, Notice{Event: e, Cause: c})
-}
-
-// hears reports whether an event of the group is worth making.
-func (db *DB) hears(g netlinkx.Group) bool { return db.cfg.Listener.Listening(g) }
 
 // Sizes of the kernel's hash tables, which it reports.
 const (

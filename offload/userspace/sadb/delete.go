@@ -75,7 +75,7 @@ func (db *DB) FlushSAs(cause Cause, proto netlinkx.Proto) error {
 		}
 	}
 	if n > 0 {
-		db.emit(cause, &netlinkx.FlushSAEvent{Proto: proto})
+		db.bus.Emit(cause, &netlinkx.FlushSAEvent{Proto: proto})
 	}
 	return nil
 }

@@ -67,5 +67,5 @@ func (db *DB) SetDefaults(d *netlinkx.Defaults) {
 		}
 	}
 	db.changed()
-	db.emit(Cause{}, &netlinkx.DefaultsEvent{Defaults: db.Defaults()})
+	db.bus.Emit(Cause{}, &netlinkx.DefaultsEvent{Defaults: db.Defaults()})
 }

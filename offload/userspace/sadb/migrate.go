@@ -41,11 +41,11 @@ func (db *DB) Migrate(_ Cause, m *netlinkx.Migrate) error {
 	for _, sa := range olds { // only now: no packet is without an SA
 		db.remove(sa)
 	}
-	if db.hears(netlinkx.GroupMigrate) {
+	if db.bus.Hears(netlinkx.GroupMigrate) {
 		e := *m
 		e.Policy = netlinkx.PolicyID{Selector: m.Policy.Selector, Dir: m.Policy.Dir, Type: netlinkx.Some(m.Policy.Type.V)}
 		e.Entries, e.Offload = slices.Clone(m.Entries), nil
-		db.emit(Cause{}, &netlinkx.MigrateEvent{Migrate: e})
+		db.bus.Emit(Cause{}, &netlinkx.MigrateEvent{Migrate: e})
 	}
 	return nil
 }

@@ -39,14 +39,14 @@ func (db *DB) MigrateState(cause Cause, r *MigrateStateRequest) error {
 	}
 	db.move(old, c)
 	db.remove(old)
-	if db.hears(netlinkx.GroupMigrate) {
+	if db.bus.Hears(netlinkx.GroupMigrate) {
 		e := r.MigrateState
 		e.NewSelector, e.OutputMark, e.Offload = c.Selector, c.OutputMark, nil
 		if r.Encap == nil {
 			e.Encap = c.Encap
 		}
 		e.MTimerThresh, e.NATKeepalive = netlinkx.Some(c.MTimerThresh), netlinkx.Some(c.NATKeepalive)
-		db.emit(cause, &netlinkx.MigrateStateEvent{Migrate: e})
+		db.bus.Emit(cause, &netlinkx.MigrateStateEvent{Migrate: e})
 	}
 	return nil
 }

@@ -81,9 +81,7 @@ func (sa *SA) noteHeadroom(last uint64) {
 	if last < limit-limit/4 || sa.mayWrap() || !sa.warned.CompareAndSwap(false, true) {
 		return
 	}
-	sa.db.emitMu.Lock()
-	defer sa.db.emitMu.Unlock()
-	sa.db.cfg.Listener.Headroom(sa.Headroom())
+	sa.db.bus.Headroom(sa.Headroom())
 }
 
 // admit returns how many of n packets are within the hard limits

@@ -32,8 +32,8 @@ func (db *DB) putPolicy(cause Cause, r *netlinkx.Policy, op netlinkx.EventOp) *R
 		return errno(syscall.EEXIST)
 	}
 	db.insertPolicy(p, old)
-	if db.hears(netlinkx.GroupPolicy) {
-		db.emit(cause, &netlinkx.PolicyEvent{Op: op, Policy: *p.Report()})
+	if db.bus.Hears(netlinkx.GroupPolicy) {
+		db.bus.Emit(cause, &netlinkx.PolicyEvent{Op: op, Policy: *p.Report()})
 	}
 	return nil
 }
@@ -141,8 +141,8 @@ func (db *DB) DeletePolicy(cause Cause, id *netlinkx.PolicyID) error {
 		return err
 	}
 	db.removePolicy(p)
-	if db.hears(netlinkx.GroupPolicy) {
-		db.emit(cause, &netlinkx.PolicyEvent{Op: netlinkx.EventDelete, Policy: *p.Report(), Deleted: *id})
+	if db.bus.Hears(netlinkx.GroupPolicy) {
+		db.bus.Emit(cause, &netlinkx.PolicyEvent{Op: netlinkx.EventDelete, Policy: *p.Report(), Deleted: *id})
 	}
 	return nil
 }
@@ -162,7 +162,7 @@ func (db *DB) FlushPolicies(cause Cause, t netlinkx.Opt[netlinkx.PolicyType]) er
 		}
 	}
 	if n > 0 {
-		db.emit(cause, &netlinkx.FlushPolicyEvent{Type: netlinkx.Some(t.V)})
+		db.bus.Emit(cause, &netlinkx.FlushPolicyEvent{Type: netlinkx.Some(t.V)})
 	}
 	return nil
 }

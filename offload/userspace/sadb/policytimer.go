@@ -73,7 +73,7 @@ func (p *Policy) due(now int64) (next int64, soft, hard bool) {
 
 // emitExpire tells of an expiry. The caller holds db.mu.
 func (p *Policy) emitExpire(cause Cause, hard bool) {
-	if p.db.hears(netlinkx.GroupExpire) {
-		p.db.emit(cause, &netlinkx.PolicyExpireEvent{Policy: *p.Report(), Hard: hard})
+	if p.db.bus.Hears(netlinkx.GroupExpire) {
+		p.db.bus.Emit(cause, &netlinkx.PolicyExpireEvent{Policy: *p.Report(), Hard: hard})
 	}
 }

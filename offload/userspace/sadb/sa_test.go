@@ -36,7 +36,7 @@ func TestAddGetDelete(t *testing.T) {
 		t.Errorf("GETSA (-want +got):\n%s", d)
 	}
 	refuses(t, db.AddSA(Cause{}, req), syscall.EEXIST, "")
-	if n := heard.take(); len(n) != 1 || n[0].Cause != (Cause{3, 4}) || n[0].Event.(*netlinkx.SAEvent).Op != netlinkx.EventNew {
+	if n := heard.take(); len(n) != 1 || n[0].Cause != (Cause{PortID: 3, Seq: 4}) || n[0].Event.(*netlinkx.SAEvent).Op != netlinkx.EventNew {
 		t.Errorf("events of an addition: %+v", n)
 	}
 	other := id

@@ -146,7 +146,7 @@ func (sa *SA) expireHard() {
 // emitExpire tells of an expiry. The event has what the kernel's has: the
 // fixed part, mark, if_id, CPU and direction; no keys.
 func (sa *SA) emitExpire(cause Cause, hard bool) {
-	if !sa.db.hears(netlinkx.GroupExpire) {
+	if !sa.db.bus.Hears(netlinkx.GroupExpire) {
 		return
 	}
 	c := sa.conf.Load()
@@ -158,5 +158,5 @@ func (sa *SA) emitExpire(cause Cause, hard bool) {
 	if c.ReplayESN == nil {
 		e.SA.ReplayWindow = c.ReplayWindow
 	}
-	sa.db.emit(cause, e)
+	sa.db.bus.Emit(cause, e)
 }
