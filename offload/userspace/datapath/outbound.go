@@ -9,6 +9,7 @@ import (
 	"github.com/xfrmctl/xfrmctl/offload/userspace/flow"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/pmtu"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/sad"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/xfrmstat"
 )
 
@@ -261,7 +262,7 @@ type supply struct {
 	sa      *sadb.SA
 	packets int    // still to come
 	each    uint64 // their length, on average
-	grant   sadb.Grant
+	grant   sad.Grant
 }
 
 // take returns the numbers of the next packet, or why there are none.

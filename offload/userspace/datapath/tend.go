@@ -7,7 +7,7 @@ import (
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/datapath/outer"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/pmtu"
-	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/sad"
 )
 
 // tend does what is not for packet threads, until Close: path MTUs that have
@@ -131,7 +131,7 @@ func (p *Plane) sendKeepalives() {
 	now := p.now()
 	for sa := range p.keepalives {
 		t := p.pathOf(sa)
-		if t == nil || t.set == nil || t.conf.Encap == nil || t.conf.Dir == netlinkx.DirIn || sa.State() != sadb.Valid {
+		if t == nil || t.set == nil || t.conf.Encap == nil || t.conf.Dir == netlinkx.DirIn || sa.State() != sad.Valid {
 			continue
 		}
 		every := time.Duration(t.conf.NATKeepalive) * time.Second

@@ -8,6 +8,7 @@ import (
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/flow"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/rules"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/sad"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/xaddr"
 )
 
@@ -16,7 +17,7 @@ type wish struct {
 	flow     *flow.Flow
 	policy   *Policy
 	template int
-	want     want
+	want     sad.Want
 	cpu      uint32
 	perCPU   bool // one for this CPU, besides one for all
 }
@@ -31,10 +32,10 @@ func (db *DB) acquire(w *wish) {
 	c := db.larvalConf(w)
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	if db.closed || db.fullOfWishes() || w.policy.dead || db.isAsked(c) {
+	if db.closed || db.fullOfWishes() || w.policy.dead || db.sas.IsAsked(c) {
 		return
 	}
-	if c.SPI != 0 && db.locate(c) != nil {
+	if c.SPI != 0 && db.sas.Locate(c) != nil {
 		return // EEXIST in the kernel: the SPI is another SA's
 	}
 	if db.acqSeq++; db.acqSeq == 0 {
@@ -42,25 +43,10 @@ func (db *DB) acquire(w *wish) {
 	}
 	c.Seq = db.acqSeq
 	db.bus.Emit(Cause{}, acquireEvent(c, w.policy.Report(), &w.policy.conf.Templates[w.template]))
-	sa := db.newSA(c)
-	sa.state.Store(uint32(Larval))
-	sa.acquired = true
-	db.acquires.Add(1)
-	db.insert(sa)
+	db.sas.InsertAcquired(db.sas.NewLarval(c))
 }
 
-func (db *DB) fullOfWishes() bool { return int(db.acquires.Load()) >= db.cfg.MaxAcquires }
-
-// isAsked reports whether another thread was faster.
-func (db *DB) isAsked(c *netlinkx.SA) bool {
-	k := acqKeyOf(c)
-	for _, sa := range db.larval[k] {
-		if sa.want.ifID == c.IfID && sa.matchesMark(c.Mark.Value&c.Mark.Mask) {
-			return true
-		}
-	}
-	return false
-}
+func (db *DB) fullOfWishes() bool { return db.sas.Acquires() >= db.cfg.MaxAcquires }
 
 // larvalConf is the SA that is wanted, as it is reported (xfrm_init_tempstate):
 // its selector is the packet's flow.
@@ -71,9 +57,9 @@ func (db *DB) larvalConf(w *wish) *netlinkx.SA {
 		return netip.PrefixFrom(r.In(f.Family), f.Family.Bits())
 	}
 	c := &netlinkx.SA{
-		Dst: w.want.dst.In(w.want.family), Src: w.want.src.In(w.want.family), Family: w.want.family,
+		Dst: w.want.Dst.In(w.want.Family), Src: w.want.Src.In(w.want.Family), Family: w.want.Family,
 		SPI: t.SPI, Proto: t.Proto, Mode: t.Mode, ReqID: t.ReqID,
-		Mark: w.policy.conf.Mark, IfID: w.want.ifID, Dir: netlinkx.DirOut, Limits: netlinkx.Unlimited(),
+		Mark: w.policy.conf.Mark, IfID: w.want.IfID, Dir: netlinkx.DirOut, Limits: netlinkx.Unlimited(),
 		Selector: netlinkx.Selector{
 			Family: f.Family, Dst: host(f.Dst), Src: host(f.Src), Proto: f.Proto, IfIndex: int32(f.IfIndex),
 			DstPort: netlinkx.PortMatch{Port: f.DstPort, Mask: 0xffff}, SrcPort: netlinkx.PortMatch{Port: f.SrcPort, Mask: 0xffff},

@@ -41,8 +41,8 @@ func TestAcquire(t *testing.T) {
 		}
 		// the key manager answers
 		must(t, db.AddSA(Cause{}, testSA(9, func(sa *netlinkx.SA) { sa.ReqID, sa.Seq = 5, a.Seq })))
-		if n := db.SADInfo().Count; n != 1 || db.acquires.Load() != 0 {
-			t.Errorf("%d SAs, %d acquires after the answer", n, db.acquires.Load())
+		if n := db.SADInfo().Count; n != 1 || db.sas.Acquires() != 0 {
+			t.Errorf("%d SAs, %d acquires after the answer", n, db.sas.Acquires())
 		}
 		if got := decide(db, f); got != "protect 9" {
 			t.Errorf("after the answer: %q", got)
@@ -89,8 +89,8 @@ func TestAcquiresAreBounded(t *testing.T) {
 	}
 	must(t, db.FlushSAs(Cause{}, 0))
 	decide(db, f)
-	if n := db.SADInfo().Count; n != 1 || db.acquires.Load() != 1 {
-		t.Errorf("after a flush: %d larval SAs, %d counted", n, db.acquires.Load())
+	if n := db.SADInfo().Count; n != 1 || db.sas.Acquires() != 1 {
+		t.Errorf("after a flush: %d larval SAs, %d counted", n, db.sas.Acquires())
 	}
 }
 

@@ -5,7 +5,7 @@ import (
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/rules"
-	"github.com/xfrmctl/xfrmctl/offload/userspace/xaddr"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/sad"
 )
 
 // refused is the error of an operation: nil, or a *Refusal. A nil *Refusal in
@@ -39,50 +39,17 @@ func (db *DB) AddSA(cause Cause, r *SARequest) error {
 // add inserts an SA unless there is one, and ends the larval SA that it
 // answers (xfrm_state_add).
 func (db *DB) add(sa *SA) *Refusal {
-	c := sa.conf.Load()
-	if db.locate(c) != nil {
+	c := sa.Conf()
+	if db.sas.Locate(c) != nil {
 		return errno(syscall.EEXIST)
 	}
 	if err := db.takeCounter(sa); err != nil {
 		return err
 	}
-	larval := db.answered(c)
-	db.insert(sa)
+	larval := db.sas.Answered(c)
+	db.sas.Insert(sa)
 	if larval != nil {
-		db.remove(larval)
-	}
-	return nil
-}
-
-// answered returns the larval SA that an SA takes the place of.
-func (db *DB) answered(c *netlinkx.SA) *SA {
-	if c.Seq != 0 {
-		if sa := db.acquireBySeq(c.Seq, c.Mark, c.PCPU); sa != nil {
-			if o := sa.conf.Load(); o.Proto == c.Proto && sa.dst == xaddr.Of(c.Dst) {
-				return sa
-			}
-		}
-	}
-	return db.findLarval(acqKeyOf(c), c.Mark)
-}
-
-// acquireBySeq is __xfrm_find_acq_byseq.
-func (db *DB) acquireBySeq(seq uint32, mark netlinkx.Mark, pcpu netlinkx.Opt[uint32]) *SA {
-	for _, sa := range db.byAcqSeq[seq] {
-		if sa.matchesMark(mark.Value&mark.Mask) && sa.conf.Load().PCPU == pcpu && sa.State() == Larval {
-			return sa
-		}
-	}
-	return nil
-}
-
-// findLarval is __find_acq_core without making one.
-func (db *DB) findLarval(k acqKey, mark netlinkx.Mark) *SA {
-	l := db.larval[k]
-	for i := len(l) - 1; i >= 0; i-- {
-		if l[i].matchesMark(mark.Value & mark.Mask) {
-			return l[i]
-		}
+		db.sas.Remove(larval)
 	}
 	return nil
 }
@@ -107,11 +74,11 @@ func (db *DB) UpdateSA(cause Cause, r *SARequest) error {
 	}
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	old := db.locate(sa.conf.Load())
+	old := db.sas.Locate(sa.Conf())
 	if old == nil {
 		return errno(syscall.ESRCH)
 	}
-	if old.State() == Larval {
+	if old.State() == sad.Larval {
 		err = db.complete(sa, old)
 	} else {
 		err = db.change(old, sa, r)
@@ -125,26 +92,26 @@ func (db *DB) UpdateSA(cause Cause, r *SARequest) error {
 
 // complete puts an SA in the place of its larval one.
 func (db *DB) complete(sa, larval *SA) *Refusal {
-	c, o := sa.conf.Load(), larval.conf.Load()
+	c, o := sa.Conf(), larval.Conf()
 	if c.Dir != netlinkx.DirUnset && o.Dir != c.Dir {
 		return errno(syscall.ESRCH)
 	}
 	if err := db.takeCounter(sa); err != nil {
 		return err
 	}
-	db.insert(sa)
-	db.remove(larval)
+	db.sas.Insert(sa)
+	db.sas.Remove(larval)
 	return nil
 }
 
 // change applies a request, already made into the SA wanted, to an installed
 // SA. wanted is dropped afterwards; the event shows it, as the kernel's does.
 func (db *DB) change(sa, wanted *SA, r *SARequest) *Refusal {
-	o, w := sa.conf.Load(), wanted.conf.Load()
+	o, w := sa.Conf(), wanted.Conf()
 	switch {
 	case o.Dir != w.Dir:
 		return errno(syscall.ESRCH)
-	case sa.State() != Valid, (o.Encap == nil) != (w.Encap == nil):
+	case sa.State() != sad.Valid, (o.Encap == nil) != (w.Encap == nil):
 		return errno(syscall.EINVAL)
 	case o.Encap != nil && o.Encap.Type != w.Encap.Type:
 		return errno(syscall.EINVAL)
@@ -164,40 +131,7 @@ func (db *DB) change(sa, wanted *SA, r *SARequest) *Refusal {
 	if w.IfID != 0 {
 		c.IfID = w.IfID
 	}
-	db.reconfigure(sa, &c)
-	sa.dying.Store(false)
-	sa.startTimers()
-	if sa.useTime.Load() != 0 {
-		sa.admit(1, 0)
-	}
+	db.sas.Reconfigure(sa, &c)
+	sa.RenewLimits()
 	return nil
-}
-
-// reconfigure puts another configuration in place.
-func (db *DB) reconfigure(sa *SA, c *netlinkx.SA) {
-	tell := db.cfg.SAChanged != nil && !sameWay(sa.conf.Load(), c)
-	if tell {
-		db.cfg.SAChanged(sa, false)
-	}
-	old, next := sa.want, sa.want
-	next.ifID = c.IfID
-	if next != old { // packets never miss an SA that stays
-		db.byWant.Insert(db.hashes.want(&next), sa)
-		defer db.byWant.Remove(db.hashes.want(&old), sa)
-	}
-	sa.want = next
-	sa.conf.Store(c)
-	if tell {
-		db.cfg.SAChanged(sa, true)
-	}
-	db.changed()
-}
-
-// sameWay reports whether packets of both use the same sockets: then these
-// stay open, with what waits in them.
-func sameWay(a, b *netlinkx.SA) bool {
-	if a.IfID != b.IfID || a.OutputMark != b.OutputMark || (a.Encap == nil) != (b.Encap == nil) {
-		return false
-	}
-	return a.Encap == nil || *a.Encap == *b.Encap
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/notice"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/rules"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/sad"
 )
 
 // Refusal is what a refused operation returns; see package rules.
@@ -23,6 +24,12 @@ type (
 	Notice   = notice.Notice
 	Listener = notice.Listener
 	Headroom = notice.Headroom
+)
+
+// SA and IVCounter are what packets use; see package sad.
+type (
+	SA        = sad.SA
+	IVCounter = sad.IVCounter
 )
 
 // Config is what a DB needs from its surroundings. Nil fields have the stated

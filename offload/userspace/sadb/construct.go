@@ -2,14 +2,12 @@ package sadb
 
 import (
 	"fmt"
-	"math"
 	"net/netip"
 	"syscall"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
-	"github.com/xfrmctl/xfrmctl/offload/userspace/replay"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/rules"
-	"github.com/xfrmctl/xfrmctl/offload/userspace/xaddr"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/sad"
 )
 
 // construct checks a request and makes an SA of it, which nobody can find yet
@@ -32,17 +30,10 @@ func (db *DB) construct(r *SARequest) (*SA, *Refusal) {
 	if err := rules.CheckOffload(r.SA); err != nil {
 		return nil, err
 	}
-	sa := db.newSA(c)
-	sa.cipher, sa.authBit = cipher, rules.AuthBit(c.AuthTrunc)
-	if err := sa.startReplay(r.SA); err != nil {
-		return nil, err
+	sa, bad := db.sas.NewValid(c, sad.Transform{Cipher: cipher, AuthBit: rules.AuthBit(c.AuthTrunc)}, r.SA)
+	if bad != nil {
+		return nil, badReplay(bad)
 	}
-	sa.notify.configure(r.SA, db.cfg.Sysctls)
-	if u := r.SA.SetUsage; u != nil {
-		sa.setUsage(u)
-		sa.aged = true
-	}
-	sa.state.Store(uint32(Valid))
 	return sa, nil
 }
 
@@ -92,57 +83,12 @@ func fixSelector(c *netlinkx.SA) {
 	}
 }
 
-// newSA makes an SA without a transform.
-func (db *DB) newSA(c *netlinkx.SA) *SA {
-	sa := &SA{db: db, dst: xaddr.Of(c.Dst), mark: c.Mark, family: c.Family, proto: c.Proto, sequence: &sequence{}}
-	sa.spi.Store(uint32(c.SPI))
-	sa.want = wantOf(c)
-	sa.conf.Store(c)
-	sa.addTime.Store(now())
-	return sa
-}
-
-// wantOf is what a template must want to find the SA.
-func wantOf(c *netlinkx.SA) want {
-	return want{dst: xaddr.Of(c.Dst), src: xaddr.Of(c.Src), reqID: c.ReqID, ifID: c.IfID, family: c.Family, mode: c.Mode, proto: c.Proto}
-}
-
-// startReplay makes the window and sets the numbers that the request gives.
-func (sa *SA) startReplay(r *netlinkx.SA) *Refusal {
-	c := sa.conf.Load()
-	sa.window = replay.New(c.ReplayWindow, sa.esn())
-	switch {
-	case c.ReplayESN != nil && r.ReplayESN != nil:
-		return sa.setExtended(r.ReplayESN)
-	case c.ReplayESN == nil && r.Replay != nil:
-		sa.setLegacy(r.Replay)
-	}
-	return nil
-}
-
-func (sa *SA) setLegacy(r *netlinkx.ReplayState) {
-	sa.window.SetLegacy(*r)
-	sa.oseq.Store(uint64(r.OSeq))
-}
-
-func (sa *SA) setExtended(r *netlinkx.ReplayESN) *Refusal {
-	if err := sa.window.SetExtended(r); err != nil {
-		return rules.Refuse(syscall.EINVAL, "ESN attribute is too short")
-	}
-	oseq := uint64(r.OSeq)
-	if sa.esn() {
-		oseq |= uint64(r.OSeqHi) << 32
-	}
-	sa.oseq.Store(oseq)
-	return nil
-}
-
 // takeCounter gets the counter of the SA's key, if the SA may send with it,
 // and raises the sequence number above what the key has used. On success the
 // SA owns one use of the counter.
 func (db *DB) takeCounter(sa *SA) *Refusal {
-	c := sa.conf.Load()
-	if c.Dir == netlinkx.DirIn || !sa.cipher.Counter() {
+	c := sa.Conf()
+	if c.Dir == netlinkx.DirIn || !sa.Cipher().Counter() {
 		return nil
 	}
 	name, key := counterKey(c)
@@ -150,36 +96,10 @@ func (db *DB) takeCounter(sa *SA) *Refusal {
 	if err != nil {
 		return rules.Refuse(syscall.EINVAL, fmt.Sprintf("key of %s refused: %v", name, err))
 	}
-	seq, asked := counter.Seq(), sa.oseq.Load()
-	switch {
-	case asked > seq:
-		counter.Raise(asked)
-	case seq > sa.lastUsable():
-		counter.Release()
+	if !sa.UseCounter(counter) {
 		return rules.Refuse(syscall.EINVAL, fmt.Sprintf("key of %s has used up its sequence numbers: give the SA a new key", name))
-	default:
-		sa.oseq.Store(seq)
-	}
-	sa.counter = counter
-	if c.Dir == netlinkx.DirOut {
-		counter.Prepare()
 	}
 	return nil
-}
-
-// lastUsable is the highest number after which there is another one.
-func (sa *SA) lastUsable() uint64 {
-	if m := sa.maxSeq(); m < math.MaxUint64 {
-		return m - 1
-	}
-	return math.MaxUint64 - 1
-}
-
-// dropCounter gives back what takeCounter got.
-func (sa *SA) dropCounter() {
-	if sa.counter != nil && !sa.gaveAway {
-		sa.counter.Release()
-	}
 }
 
 // counterKey is the key under which IVs must never repeat.

@@ -3,44 +3,31 @@ package sadb
 import (
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/classify"
-	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/dump"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/lifetime"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/notice"
-	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/rcu"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/sad"
 )
 
 // DB holds the SAs and policies of one engine. All methods are safe for
 // concurrent use; operations of the control side run one after the other, as
 // the kernel's do under its mutex.
 type DB struct {
-	cfg    Config
-	bus    *notice.Bus
-	hashes hashes
+	cfg Config
+	bus *notice.Bus
 
 	// gen changes after every change that could change what a lookup finds.
 	gen atomic.Uint64
 
-	bySPI  rcu.Table[SA]
-	byWant rcu.Table[SA]
-	rules  *classify.Table[Policy]
-	// exact: the best SA of several may not be the newest, because one is of
-	// a CPU or was given another age.
-	exact    atomic.Bool
+	sas      *sad.Table
+	rules    *classify.Table[Policy]
 	defaults [3]atomic.Uint32 // netlinkx.DefaultAction by direction
-	acquires atomic.Int32     // larval SAs that traffic made
 
-	mu     sync.Mutex // of the control side; guards what follows
+	mu     sync.Mutex // of the control side; guards what follows, and sas
 	closed bool
-
-	sas       dump.List[*SA]
-	larval    map[acqKey][]*SA   // larval SAs without an SPI
-	byAcqSeq  map[uint32][]*SA   // larval SAs that an acquire's number names
-	spis      map[protoSPI]int32 // how many SAs have it
-	acqSeq    uint32
-	saBuckets buckets
+	acqSeq uint32
 
 	policies spd
 }
@@ -48,14 +35,14 @@ type DB struct {
 // New returns an empty DB. Close ends its timers.
 func New(cfg Config) *DB {
 	db := &DB{
-		cfg:      cfg.withDefaults(),
-		bus:      notice.NewBus(cfg.Listener),
-		hashes:   hashes{rcu.NewSeed()},
-		rules:    classify.New[Policy](),
-		larval:   make(map[acqKey][]*SA),
-		byAcqSeq: make(map[uint32][]*SA),
-		spis:     make(map[protoSPI]int32),
+		cfg:   cfg.withDefaults(),
+		bus:   notice.NewBus(cfg.Listener),
+		rules: classify.New[Policy](),
 	}
+	db.sas = sad.New(sad.Config{
+		Lock: &db.mu, Bus: db.bus, Generation: &db.gen, Changed: cfg.SAChanged,
+		AEventTime: db.cfg.Sysctls.AEventTime, AEventPackets: db.cfg.Sysctls.AEventPackets,
+	})
 	db.policies.init()
 	for d := range db.defaults {
 		db.defaults[d].Store(uint32(netlinkx.DefaultAccept))
@@ -69,11 +56,9 @@ func (db *DB) Close() {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	db.closed = true
-	for sa := range db.sas.All() {
-		sa.stopTimers()
-	}
+	db.sas.Close()
 	for p := range db.policies.list.All() {
-		stop(p.timer)
+		lifetime.Stop(p.timer)
 	}
 }
 
@@ -90,13 +75,3 @@ const (
 	minHash = 8
 	maxHash = 1 << 20
 )
-
-// now returns Unix seconds.
-func now() int64 { return time.Now().Unix() }
-
-// stop ends a timer that may be nil.
-func stop(t *time.Timer) {
-	if t != nil {
-		t.Stop()
-	}
-}

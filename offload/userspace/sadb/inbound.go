@@ -11,7 +11,7 @@ import (
 // InNoStates. dst is an xfrm_address_t, mark the packet's (0 if nothing sets
 // one). Takes no lock and allocates nothing.
 func (db *DB) Inbound(dst *[16]byte, family netlinkx.Family, spi netlinkx.SPI, mark uint32) *SA {
-	return db.find((*xaddr.Addr)(dst), spi, netlinkx.ProtoESP, family, mark)
+	return db.sas.Find((*xaddr.Addr)(dst), spi, netlinkx.ProtoESP, family, mark)
 }
 
 // CheckInbound says whether a packet that came out of the SAs of path may be
@@ -96,7 +96,7 @@ func tunnelFrom(path []*SA, at int) bool {
 func (t *template) accept(path []*SA, at int, ifID uint32) int {
 	none := -1
 	if t.optional {
-		if t.want.mode == netlinkx.ModeTransport {
+		if t.want.Mode == netlinkx.ModeTransport {
 			return at
 		}
 		none = at
@@ -115,11 +115,11 @@ func (t *template) accept(path []*SA, at int, ifID uint32) int {
 // allows is xfrm_state_ok.
 func (t *template) allows(sa *SA, ifID uint32) bool {
 	c := sa.Conf()
-	return c.Proto == t.want.proto &&
+	return c.Proto == t.want.Proto &&
 		(t.spi == 0 || t.spi == sa.SPI()) &&
-		(t.want.reqID == 0 || t.want.reqID == c.ReqID) &&
-		c.Mode == t.want.mode &&
-		(t.all || t.auths&sa.authBit != 0 || !t.want.proto.HasSPI()) &&
-		(c.Mode == netlinkx.ModeTransport || t.want.src == xaddr.Addr{} || t.want.src == xaddr.Of(c.Src)) &&
+		(t.want.ReqID == 0 || t.want.ReqID == c.ReqID) &&
+		c.Mode == t.want.Mode &&
+		(t.all || t.auths&sa.AuthBit() != 0 || !t.want.Proto.HasSPI()) &&
+		(c.Mode == netlinkx.ModeTransport || t.want.Src == xaddr.Addr{} || t.want.Src == xaddr.Of(c.Src)) &&
 		(ifID == 0 || ifID == c.IfID)
 }

@@ -10,11 +10,7 @@ import (
 func (db *DB) SADInfo() netlinkx.SADInfo {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	n := uint32(minHash)
-	if db.saBuckets.n != nil {
-		n = uint32(len(db.saBuckets.n))
-	}
-	return netlinkx.SADInfo{Count: uint32(db.sas.Len()), HashCount: n, HashMaximum: maxHash}
+	return db.sas.Info()
 }
 
 // SPDInfo returns how many policies there are, the size of the kernel's hash

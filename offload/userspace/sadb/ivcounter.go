@@ -8,27 +8,6 @@ import (
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 )
 
-// IVCounter hands out the initialisation vectors of one counter-mode key, each
-// number once. Safe for concurrent use.
-type IVCounter interface {
-	// Reserve returns the first of n consecutive numbers that were never
-	// handed out for this key before. It may block when a lease has run out.
-	// An error means that no packet may be sealed with the key.
-	Reserve(n int) (first uint64, err error)
-	// Prepare says that the first Reserve is near.
-	Prepare()
-	// Seq returns a sequence number that no SA with this key has gone beyond:
-	// an SA that is added goes on above it. 0 for a new key.
-	Seq() uint64
-	// Raise says that an SA with this key begins behind seq.
-	Raise(seq uint64)
-	// Release ends the use of the counter by one SA.
-	Release()
-}
-
-// maxReserve is the most that is reserved at once.
-const maxReserve = 1 << 14
-
 // forgetful hands out counters that are forgotten with the DB.
 type forgetful struct {
 	mu   sync.Mutex

@@ -93,7 +93,9 @@ func TestClockStep(t *testing.T) {
 		must(t, db.AddSA(Cause{}, testSA(1, func(sa *netlinkx.SA) { sa.Limits.SoftAdd, sa.Limits.HardAdd = 10, 20 })))
 		heard.take()
 		time.Sleep(5 * time.Second)
-		theSA(db).addTime.Add(-1000)
+		u := theSA(db).Report().Usage
+		u.AddTime -= 1000
+		must(t, db.SetAE(Cause{}, &netlinkx.AE{ID: netlinkx.AEID{SA: testSA(1).SA.ID()}, Usage: &u}, true))
 		if d := cmp.Diff([]string{"5 soft", "16 hard"}, timeline(heard, 30)); d != "" {
 			t.Errorf("events (-want +got):\n%s", d)
 		}
@@ -108,7 +110,7 @@ func TestLarvalExpires(t *testing.T) {
 		if d := cmp.Diff([]string{"30 hard"}, timeline(heard, 40)); d != "" {
 			t.Errorf("events (-want +got):\n%s", d)
 		}
-		if db.SADInfo().Count != 0 || len(db.larval) != 0 || len(db.spis) != 0 {
+		if db.sas.Entries() != 0 {
 			t.Error("the larval SA left something behind")
 		}
 	})

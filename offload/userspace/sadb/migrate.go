@@ -8,6 +8,7 @@ import (
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/flow"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/rules"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/sad"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/xaddr"
 )
 
@@ -39,7 +40,7 @@ func (db *DB) Migrate(_ Cause, m *netlinkx.Migrate) error {
 	moved.useTime.Store(p.useTime.Load())
 	db.insertPolicy(moved, p)
 	for _, sa := range olds { // only now: no packet is without an SA
-		db.remove(sa)
+		db.sas.Remove(sa)
 	}
 	if db.bus.Hears(netlinkx.GroupMigrate) {
 		e := *m
@@ -130,7 +131,7 @@ func (db *DB) migrateSAs(m *netlinkx.Migrate) (olds []*SA, err *Refusal) {
 		if sa == nil || slices.ContainsFunc(moves, func(m pair) bool { return m.old == sa }) {
 			continue // one counter is for one SA: it moves to where the first entry says
 		}
-		c := *sa.conf.Load()
+		c := *sa.Conf()
 		c.Dst, c.Src, c.Family = e.NewDst, e.NewSrc, familyOr(e.NewFamily, e.NewDst)
 		c.Encap = nil
 		if m.Encap != nil {
@@ -139,7 +140,7 @@ func (db *DB) migrateSAs(m *netlinkx.Migrate) (olds []*SA, err *Refusal) {
 		} else {
 			c.MTimerThresh, c.NATKeepalive = 0, 0
 		}
-		if o := db.locate(&c); o != nil && o != sa {
+		if o := db.sas.Locate(&c); o != nil && o != sa {
 			return nil, errno(syscall.ENODATA)
 		}
 		if _, err := rules.CheckTransform(&c); err != nil {
@@ -148,7 +149,7 @@ func (db *DB) migrateSAs(m *netlinkx.Migrate) (olds []*SA, err *Refusal) {
 		moves = append(moves, pair{sa, &c})
 	}
 	for _, mv := range moves {
-		db.move(mv.old, mv.to)
+		db.sas.Move(mv.old, mv.to)
 		olds = append(olds, mv.old)
 	}
 	return olds, nil
@@ -158,20 +159,11 @@ func (db *DB) migrateSAs(m *netlinkx.Migrate) (olds []*SA, err *Refusal) {
 func (db *DB) entrySA(e *netlinkx.MigrateEntry, ifID uint32) *SA {
 	dst, src := xaddr.Of(e.OldDst), xaddr.Of(e.OldSrc)
 	for sa := range db.sas.All() {
-		c := sa.conf.Load()
+		c := sa.Conf()
 		if c.Mode == e.Mode && c.Proto == e.Proto && (e.ReqID == 0 || c.ReqID == e.ReqID) && (ifID == 0 || c.IfID == ifID) &&
-			sa.dst == dst && sa.want.src == src && sa.State() == Valid {
+			sa.Between(dst, src) && sa.State() == sad.Valid {
 			return sa
 		}
 	}
 	return nil
-}
-
-// move adds an SA like old, with its numbers and counters. old is to be removed
-// afterwards.
-func (db *DB) move(old *SA, c *netlinkx.SA) {
-	sa := db.newSA(c)
-	sa.cipher, sa.authBit, sa.counter = old.cipher, old.authBit, old.counter
-	old.gaveAway = true
-	sa.takeOver(old)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/rules"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/sad"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/xaddr"
 )
 
@@ -25,20 +26,19 @@ func (db *DB) MigrateState(cause Cause, r *MigrateStateRequest) error {
 	}
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	dst := xaddr.Of(r.SA.Dst)
-	old := db.find(&dst, r.SA.SPI, r.SA.Proto, familyOf(&r.SA), r.SA.Mark.Value&r.SA.Mark.Mask)
+	old := db.named(&r.SA)
 	if old == nil {
 		return rules.Refuse(syscall.ESRCH, "Can not find state")
 	}
-	c, err := migratedConf(old.conf.Load(), r)
+	c, err := migratedConf(old.Conf(), r)
 	if err != nil {
 		return err
 	}
 	if err := db.checkMove(old, c, r); err != nil {
 		return err
 	}
-	db.move(old, c)
-	db.remove(old)
+	db.sas.Move(old, c)
+	db.sas.Remove(old)
 	if db.bus.Hears(netlinkx.GroupMigrate) {
 		e := r.MigrateState
 		e.NewSelector, e.OutputMark, e.Offload = c.Selector, c.OutputMark, nil
@@ -141,8 +141,8 @@ func isHostToHost(c *netlinkx.SA) bool {
 
 // checkMove checks that the place is free, and the rest as for a new SA.
 func (db *DB) checkMove(old *SA, c *netlinkx.SA, r *MigrateStateRequest) *Refusal {
-	if o := old.conf.Load(); o.Dst != c.Dst || o.Family != c.Family {
-		if db.locate(c) != nil {
+	if o := old.Conf(); o.Dst != c.Dst || o.Family != c.Family {
+		if db.sas.Locate(c) != nil {
 			return rules.Refuse(syscall.EEXIST, "New SA tuple already occupied")
 		}
 	}
@@ -159,24 +159,8 @@ func (db *DB) checkMove(old *SA, c *netlinkx.SA, r *MigrateStateRequest) *Refusa
 			return err
 		}
 	}
-	if old.State() != Valid {
+	if old.State() != sad.Valid {
 		return rules.Refuse(syscall.ESRCH, "State already deleted")
 	}
 	return nil
-}
-
-// takeOver makes sa, which is new, what old is, and inserts it beside old. They
-// share their sequence numbers, so packets may use either until old is
-// removed. The caller holds db.mu.
-func (sa *SA) takeOver(old *SA) {
-	sa.sequence, sa.aged = old.sequence, true
-	sa.mu.Lock()
-	sa.notify.maxDiff, sa.notify.maxAge = old.notify.maxDiff, old.notify.maxAge
-	sa.mu.Unlock()
-	u := old.usage()
-	sa.setUsage(&u)
-	sa.lastUsed.Store(old.lastUsed.Load())
-	sa.warned.Store(old.warned.Load())
-	sa.state.Store(uint32(Valid))
-	sa.db.insert(sa)
 }

@@ -4,6 +4,7 @@ import (
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/flow"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/classify"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/sad"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/xaddr"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/xfrmstat"
 )
@@ -35,7 +36,7 @@ type Decision struct {
 	Verdict Verdict
 	Counter xfrmstat.Counter // with Drop
 	Policy  *Policy          // the first that matched, nil for none
-	SAs     [netlinkx.MaxTemplates]*SA
+	SAs     [netlinkx.MaxTemplates]*sad.SA
 	N       int // of SAs
 	// Generation is DB.Generation before the lookup: while it stays, packets
 	// of the same flow get the same decision.
@@ -76,7 +77,7 @@ func (db *DB) Outbound(f *flow.Flow, cpu uint32, d *Decision) {
 
 func (d *Decision) drop(why xfrmstat.Counter) {
 	d.Verdict, d.Counter, d.N = Drop, why, 0
-	d.SAs = [netlinkx.MaxTemplates]*SA{}
+	d.SAs = [netlinkx.MaxTemplates]*sad.SA{}
 }
 
 func (ps *chosen) blocks() bool {
@@ -148,7 +149,7 @@ func (db *DB) resolve(f *flow.Flow, cpu uint32, ps *chosen, d *Decision) xfrmsta
 			t := &p.tmpls[i]
 			w := t.want
 			if !t.tunnel {
-				w.dst, w.src = dst, src
+				w.Dst, w.Src = dst, src
 			} else if t.anySource && !db.chooseSource(&w, f.Mark) {
 				return xfrmstat.OutPolError
 			}
@@ -161,32 +162,27 @@ func (db *DB) resolve(f *flow.Flow, cpu uint32, ps *chosen, d *Decision) xfrmsta
 			}
 			d.SAs[d.N] = sa
 			d.N++
-			dst, src = w.dst, w.src
+			dst, src = w.Dst, w.Src
 		}
 	}
 	return xfrmstat.None
 }
 
 // chooseSource asks for the local address of a tunnel that names none.
-func (db *DB) chooseSource(w *want, mark uint32) bool {
-	src, ok := db.cfg.SourceAddr(w.dst.In(w.family), mark)
-	w.src = xaddr.Of(src)
+func (db *DB) chooseSource(w *sad.Want, mark uint32) bool {
+	src, ok := db.cfg.SourceAddr(w.Dst.In(w.Family), mark)
+	w.Src = xaddr.Of(src)
 	return ok
 }
 
 // findFor finds the SA that a template wants, or asks for it
 // (xfrm_state_find).
-func (db *DB) findFor(f *flow.Flow, p *Policy, t *template, index int, w *want, cpu uint32) (*SA, xfrmstat.Counter) {
-	s := search{f: f, mark: p.mark, spi: t.spi, cpu: cpu, exact: db.exact.Load()}
-	db.look(&s, w)
-	if s.best == nil && !s.acquiring && w.src != (xaddr.Addr{}) {
-		any := *w
-		any.src = xaddr.Addr{}
-		db.look(&s, &any)
-	}
-	sa := s.best
+func (db *DB) findFor(f *flow.Flow, p *Policy, t *template, index int, w *sad.Want, cpu uint32) (*sad.SA, xfrmstat.Counter) {
+	s := sad.Search{Flow: f, Mark: p.mark, SPI: t.spi, CPU: cpu}
+	db.sas.Search(&s, w)
+	sa := s.Best
 	perCPU := p.conf.Flags&netlinkx.PolicyCPUAcquire != 0 && (sa == nil || sa.Conf().PCPU != netlinkx.Some(cpu))
-	if (sa == nil || perCPU) && !s.expired && !s.acquiring {
+	if (sa == nil || perCPU) && !s.Expired && !s.Asked {
 		db.acquire(&wish{flow: f, policy: p, template: index, want: *w, cpu: cpu, perCPU: perCPU && sa != nil})
 	}
 	switch {
@@ -196,64 +192,4 @@ func (db *DB) findFor(f *flow.Flow, p *Policy, t *template, index int, w *want, 
 		return nil, xfrmstat.OutStateDirError
 	}
 	return sa, xfrmstat.None
-}
-
-// search is the state of a search for an SA (xfrm_state_look_at).
-type search struct {
-	f     *flow.Flow
-	mark  uint32
-	spi   netlinkx.SPI
-	cpu   uint32
-	exact bool // look at all candidates
-
-	best      *SA
-	acquiring bool // a key manager has been asked
-	expired   bool // there is one that has expired
-}
-
-// look looks at the SAs of a want, newest first.
-func (db *DB) look(s *search, w *want) {
-	for n := db.byWant.First(db.hashes.want(w)); n != nil; n = n.Next() {
-		sa := n.Item
-		c := sa.conf.Load()
-		if sa.dst != w.dst || !sa.matchesMark(s.mark) || s.spi != 0 && s.spi != sa.SPI() ||
-			!w.is(c) || c.Flags&netlinkx.FlagWildRecv != 0 {
-			continue
-		}
-		s.consider(sa, c)
-		if s.best != nil && !s.exact && !s.best.dying.Load() {
-			return // the others are older
-		}
-	}
-}
-
-func (s *search) consider(sa *SA, c *netlinkx.SA) {
-	mine := c.PCPU == netlinkx.Some(s.cpu)
-	switch sa.State() {
-	case Valid:
-		if !s.fits(c) || c.PCPU.Valid && !mine {
-			return
-		}
-		if s.best == nil || s.better(sa, mine) {
-			s.best = sa
-		}
-	case Larval:
-		s.acquiring = s.acquiring || s.best == nil || mine
-	case Expired:
-		s.expired = s.expired || s.fits(c)
-	}
-}
-
-// fits reports whether the packet is in the SA's selector.
-func (s *search) fits(c *netlinkx.SA) bool {
-	sel := &c.Selector
-	return sel.Family == netlinkx.FamilyUnspec || sel.Family == s.f.Family && s.f.In(sel)
-}
-
-// better reports whether sa is preferred to the best so far: the CPU's own,
-// else one that is not about to expire, else the younger.
-func (s *search) better(sa *SA, mine bool) bool {
-	b := s.best
-	bd, d := b.dying.Load(), sa.dying.Load()
-	return mine && !b.Conf().PCPU.Valid || bd && !d || bd == d && b.addTime.Load() < sa.addTime.Load()
 }

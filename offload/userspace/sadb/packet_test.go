@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/sad"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/xfrmstat"
 )
 
@@ -46,7 +47,7 @@ func TestSequenceNumbersEnd(t *testing.T) {
 				t.Errorf("esn %v, none left: %+v", esn, g)
 			}
 		}
-		if u := sa.usage(); u.Packets != 3 || u.Bytes != 300 {
+		if u := sa.Report().Usage; u.Packets != 3 || u.Bytes != 300 {
 			t.Errorf("esn %v: charged %+v", esn, u)
 		}
 		if len(heard.headroom) != 1 || heard.headroom[0].Limit != last {
@@ -60,12 +61,12 @@ func TestSequenceNumbersEnd(t *testing.T) {
 func TestReserveGivesNoNumbers(t *testing.T) {
 	db, _ := newDB(t)
 	must(t, db.AddSA(Cause{}, testSA(1, func(s *netlinkx.SA) { s.Dir = netlinkx.DirIn; s.ReplayWindow = 32 })))
-	if g := theSA(db).Reserve(1, 100); g != (Grant{Drop: xfrmstat.OutStateDirError}) {
+	if g := theSA(db).Reserve(1, 100); g != (sad.Grant{Drop: xfrmstat.OutStateDirError}) {
 		t.Errorf("inbound SA: %+v", g)
 	}
 	db, _ = newDB(t)
 	must(t, db.AddSA(Cause{}, testSA(1)))
-	if g := theSA(db).Reserve(0, 0); g != (Grant{Drop: xfrmstat.OutError}) {
+	if g := theSA(db).Reserve(0, 0); g != (sad.Grant{Drop: xfrmstat.OutError}) {
 		t.Errorf("no packets: %+v", g)
 	}
 }
@@ -84,8 +85,8 @@ func TestForgedPacketsUseUpNothing(t *testing.T) {
 		forged[i] = uint32(i + 1)
 	}
 	sa.CheckBatch(forged, make([]uint64, 64), make([]xfrmstat.Counter, 64))
-	if sa.State() != Valid || sa.dying.Load() {
-		t.Errorf("state %d, dying %v after packets that were not verified", sa.State(), sa.dying.Load())
+	if sa.State() != sad.Valid || sa.Dying() {
+		t.Errorf("state %d, dying %v after packets that were not verified", sa.State(), sa.Dying())
 	}
 	for i := range uint32(10) {
 		full, why := sa.CheckReplay(i + 1)
@@ -94,10 +95,10 @@ func TestForgedPacketsUseUpNothing(t *testing.T) {
 		}
 		sa.CommitReplay(full, 100)
 	}
-	if !sa.dying.Load() {
+	if !sa.Dying() {
 		t.Error("the soft limit was not told")
 	}
-	if _, why := sa.CheckReplay(11); why != xfrmstat.InStateExpired || sa.State() == Valid {
+	if _, why := sa.CheckReplay(11); why != xfrmstat.InStateExpired || sa.State() == sad.Valid {
 		t.Errorf("behind the limit: %q, state %d", why, sa.State())
 	}
 }
@@ -179,7 +180,7 @@ func TestNumbersAreUnique(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if u := sa.usage(); u.Packets != 2000 || len(seqs) != 2000 {
+	if u := sa.Report().Usage; u.Packets != 2000 || len(seqs) != 2000 {
 		t.Errorf("%d packets charged, %d numbers", u.Packets, len(seqs))
 	}
 }

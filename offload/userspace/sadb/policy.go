@@ -8,7 +8,9 @@ import (
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/classify"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/dump"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/lifetime"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/rules"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/sad"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/xaddr"
 )
 
@@ -31,7 +33,7 @@ type Policy struct {
 
 // template is a template in the form in which it is looked up.
 type template struct {
-	want      want // of a transport-mode template without its addresses
+	want      sad.Want // of a transport-mode template without its addresses
 	spi       netlinkx.SPI
 	auths     uint32 // integrity algorithms allowed
 	all       bool   // all algorithms are
@@ -53,7 +55,7 @@ func (p *Policy) Report() *netlinkx.Policy {
 
 // used notes that a packet met the policy.
 func (p *Policy) used() {
-	if t := now(); p.useTime.Load() != t {
+	if t := lifetime.Now(); p.useTime.Load() != t {
 		p.useTime.Store(t)
 	}
 }
@@ -63,7 +65,7 @@ func (db *DB) newPolicy(r *netlinkx.Policy) *Policy {
 	c := *r
 	c.Mark.Value &= c.Mark.Mask
 	c.Type = netlinkx.Some(c.Type.V)
-	c.Usage = netlinkx.Usage{AddTime: uint64(now())}
+	c.Usage = netlinkx.Usage{AddTime: uint64(lifetime.Now())}
 	c.Share, c.SecCtx, c.Offload = 0, nil, nil // the kernel does not keep the share
 	fixPrefixes(&c.Selector)
 	c.Templates = append([]netlinkx.Template(nil), c.Templates...)
@@ -99,17 +101,17 @@ func prefixOf(p netip.Prefix) classify.Prefix {
 
 func compile(t *netlinkx.Template, ifID uint32) template {
 	c := template{
-		want:     want{reqID: t.ReqID, ifID: ifID, family: t.Family, mode: t.Mode, proto: t.Proto},
+		want:     sad.Want{ReqID: t.ReqID, IfID: ifID, Family: t.Family, Mode: t.Mode, Proto: t.Proto},
 		spi:      t.SPI,
 		auths:    t.AAlgos,
 		all:      t.AAlgos&t.EAlgos&t.CAlgos == netlinkx.AllAlgos,
 		tunnel:   rules.Tunnels(t.Mode),
 		optional: t.Optional,
 	}
-	c.want.src = xaddr.Of(t.Src) // inbound, transport mode too
+	c.want.Src = xaddr.Of(t.Src) // inbound, transport mode too
 	if c.tunnel {
-		c.want.dst = xaddr.Of(t.Dst)
-		c.anySource = c.want.src == xaddr.Addr{}
+		c.want.Dst = xaddr.Of(t.Dst)
+		c.anySource = c.want.Src == xaddr.Addr{}
 	}
 	return c
 }

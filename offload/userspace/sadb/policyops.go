@@ -5,6 +5,7 @@ import (
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/dump"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/lifetime"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/rules"
 )
 
@@ -77,7 +78,7 @@ func (db *DB) forgetPolicy(p *Policy) {
 		s.subs.Add(-1)
 	}
 	p.dead = true
-	stop(p.timer)
+	lifetime.Stop(p.timer)
 }
 
 // removePolicy takes p out of all tables; false if it was out already.

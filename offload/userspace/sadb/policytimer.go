@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/lifetime"
 )
 
 // kmTimeout is after how many seconds a policy whose soft limit has passed
@@ -26,7 +27,7 @@ func (p *Policy) onTimer() {
 	if p.db.closed || p.dead {
 		return
 	}
-	next, soft, hard := p.due(now())
+	next, soft, hard := p.due(lifetime.Now())
 	if hard {
 		p.db.removePolicy(p)
 		p.emitExpire(Cause{}, true)
@@ -52,7 +53,7 @@ func (p *Policy) due(now int64) (next int64, soft, hard bool) {
 		limit uint64
 		since int64
 	}{{l.HardAdd, added}, {l.HardUse, used}} {
-		if left, ok := remaining(h.limit, h.since, now); ok {
+		if left, ok := lifetime.Left(h.limit, h.since, now); ok {
 			hard = hard || left <= 0
 			next = min(next, left)
 		}
@@ -61,7 +62,7 @@ func (p *Policy) due(now int64) (next int64, soft, hard bool) {
 		limit uint64
 		since int64
 	}{{l.SoftAdd, added}, {l.SoftUse, used}} {
-		if left, ok := remaining(s.limit, s.since, now); ok {
+		if left, ok := lifetime.Left(s.limit, s.since, now); ok {
 			if left <= 0 {
 				soft, left = true, kmTimeout
 			}

@@ -34,9 +34,9 @@ func TestPacketsDuringChanges(t *testing.T) {
 	wg.Wait()
 	must(t, db.FlushSAs(Cause{}, 0))
 	must(t, db.FlushPolicies(Cause{}, netlinkx.Opt[netlinkx.PolicyType]{}))
-	if db.SADInfo().Count != 0 || db.bySPI.Len()+db.byWant.Len()+db.rules.Len() != 0 || len(db.larval)+len(db.byAcqSeq)+len(db.spis) != 0 || db.acquires.Load() != 0 {
-		t.Errorf("after a flush: %d SAs, tables %d %d %d, larval %d %d, SPIs %d, acquires %d", db.SADInfo().Count,
-			db.bySPI.Len(), db.byWant.Len(), db.rules.Len(), len(db.larval), len(db.byAcqSeq), len(db.spis), db.acquires.Load())
+	if db.SADInfo().Count != 0 || db.sas.Entries() != 0 || db.rules.Len() != 0 || db.sas.Acquires() != 0 {
+		t.Errorf("after a flush: %d SAs, %d entries of them, %d rules, %d acquires", db.SADInfo().Count,
+			db.sas.Entries(), db.rules.Len(), db.sas.Acquires())
 	}
 }
 

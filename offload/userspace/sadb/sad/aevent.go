@@ -1,13 +1,12 @@
-package sadb
+package sad
 
 import (
-	"syscall"
 	"time"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/replay"
-	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/rules"
-	"github.com/xfrmctl/xfrmctl/offload/userspace/xaddr"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/lifetime"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/notice"
 )
 
 // hz is how many ticks of the kernel's clock make a second, as Debian's
@@ -31,9 +30,9 @@ type notifyState struct {
 	timer   *time.Timer
 }
 
-// configure takes thresholds from a request.
-func (n *notifyState) configure(r *netlinkx.SA, s *Sysctls) {
-	n.maxDiff, n.maxAge = s.AEventPackets, uint32(s.AEventTime*hz/time.Second)
+// configure takes thresholds from a request, others from c.
+func (n *notifyState) configure(r *netlinkx.SA, c *Config) {
+	n.maxDiff, n.maxAge = c.AEventPackets, uint32(c.AEventTime*hz/time.Second)
 	if r.ETimerThresh.Valid {
 		n.maxAge = r.ETimerThresh.V
 	}
@@ -62,7 +61,7 @@ func (sa *SA) numbers() numbers {
 // noteReplay is called after packets have moved the sequence numbers. Unless
 // somebody listens it does nothing.
 func (sa *SA) noteReplay() {
-	if !sa.db.bus.Hears(netlinkx.GroupAEvents) {
+	if !sa.table.bus.Hears(netlinkx.GroupAEvents) {
 		return
 	}
 	sa.mu.Lock()
@@ -81,8 +80,8 @@ func (sa *SA) noteReplay() {
 // report sends an aevent and begins anew. The caller holds sa.mu.
 func (sa *SA) report(why netlinkx.AEFlags, is numbers) {
 	sa.notify.reported, sa.notify.armedAt = is, time.Now()
-	stop(sa.notify.timer)
-	sa.db.bus.Emit(Cause{}, &netlinkx.AEvent{AE: *sa.aeLocked(why)})
+	lifetime.Stop(sa.notify.timer)
+	sa.table.bus.Emit(notice.Cause{}, &netlinkx.AEvent{AE: *sa.aeLocked(why)})
 }
 
 func (sa *SA) armReport(d time.Duration) {
@@ -97,7 +96,7 @@ func (sa *SA) armReport(d time.Duration) {
 func (sa *SA) onReportTimer() {
 	sa.mu.Lock()
 	defer sa.mu.Unlock()
-	if is := sa.numbers(); sa.State() == Valid && is != sa.notify.reported && sa.db.bus.Hears(netlinkx.GroupAEvents) {
+	if is := sa.numbers(); sa.State() == Valid && is != sa.notify.reported && sa.table.bus.Hears(netlinkx.GroupAEvents) {
 		sa.report(netlinkx.AECausedByTimer, is)
 	}
 }
@@ -126,76 +125,32 @@ func (sa *SA) aeLocked(flags netlinkx.AEFlags) *netlinkx.AE {
 	return ae
 }
 
-// GetAE returns the replay state, counters and, as id's flags ask, thresholds
-// of an SA (XFRM_MSG_GETAE); ESRCH when there is none.
-func (db *DB) GetAE(id *netlinkx.AEID) (*netlinkx.AE, error) {
-	db.mu.Lock()
-	defer db.mu.Unlock()
-	sa := db.aeTarget(id)
-	if sa == nil {
-		return nil, errno(syscall.ESRCH)
-	}
+// AE returns the replay state, the counters and, as flags ask, the thresholds
+// of the SA as it is. The caller owns the value.
+func (sa *SA) AE(flags netlinkx.AEFlags) *netlinkx.AE {
 	sa.mu.Lock()
 	defer sa.mu.Unlock()
-	return sa.aeLocked(id.Flags), nil
+	return sa.aeLocked(flags)
 }
 
-// aeTarget finds the SA of an aevent, by SPI whatever the protocol.
-func (db *DB) aeTarget(id *netlinkx.AEID) *SA {
-	dst := xaddr.Of(id.SA.Dst)
-	return db.find(&dst, id.SA.SPI, id.SA.Proto, familyOf(&id.SA), id.SA.Mark.Value&id.SA.Mark.Mask)
-}
-
-// SetAE changes what the request has of replay state, counters and thresholds
-// (XFRM_MSG_NEWAE). replace is NLM_F_REPLACE, which the kernel insists on.
-func (db *DB) SetAE(cause Cause, ae *netlinkx.AE, replace bool) error {
-	if ae.Usage == nil && ae.Replay == nil && ae.ReplayESN == nil && !ae.ETimerThresh.Valid && !ae.ReplayThresh.Valid {
-		return rules.Refuse(syscall.EINVAL, "Missing required attribute for AE")
-	}
-	if !replace {
-		return rules.Refuse(syscall.EINVAL, "NLM_F_REPLACE flag is required")
-	}
-	db.mu.Lock()
-	defer db.mu.Unlock()
-	sa := db.aeTarget(&ae.ID)
-	switch {
-	case sa == nil:
-		return errno(syscall.ESRCH)
-	case sa.State() != Valid:
-		return rules.Refuse(syscall.EINVAL, "SA must be in VALID state")
-	}
-	if err := sa.checkAE(ae); err != nil {
-		return err
-	}
+// SetAE sets what ae has of replay state, counters and thresholds, and tells of
+// it. It fails if the replay state is not of the SA's form, which
+// rules.CheckReplayUpdate finds out beforehand. The caller holds the lock.
+func (sa *SA) SetAE(cause notice.Cause, ae *netlinkx.AE) error {
 	sa.mu.Lock()
 	defer sa.mu.Unlock()
 	if err := sa.applyAE(ae); err != nil {
 		return err
 	}
-	db.exact.Store(true)
-	db.changed()
-	db.bus.Emit(cause, &netlinkx.AEvent{AE: *sa.aeLocked(netlinkx.AECausedByUpdate)})
-	return nil
-}
-
-// checkAE is xfrm_replay_verify_len.
-func (sa *SA) checkAE(ae *netlinkx.AE) *Refusal {
-	if own, r := sa.conf.Load().ReplayESN, ae.ReplayESN; own != nil && r != nil {
-		switch {
-		case r.Bitmap == nil && r.BitmapLen != 0:
-			return rules.Refuse(syscall.EINVAL, "ESN attribute is too short")
-		case own.BitmapLen != r.BitmapLen:
-			return rules.Refuse(syscall.EINVAL, "New ESN size doesn't match the existing SA's ESN size")
-		case uint64(ae.ReplayWindow) > 32*uint64(r.BitmapLen):
-			return rules.Refuse(syscall.EINVAL, "ESN replay window is longer than the bitmap")
-		}
-	}
+	sa.table.exact.Store(true)
+	sa.table.changed()
+	sa.table.bus.Emit(cause, &netlinkx.AEvent{AE: *sa.aeLocked(netlinkx.AECausedByUpdate)})
 	return nil
 }
 
 // setLarge sets a large replay state, and with it the window. The caller holds
 // sa.mu.
-func (sa *SA) setLarge(ae *netlinkx.AE) *Refusal {
+func (sa *SA) setLarge(ae *netlinkx.AE) error {
 	if ae.ReplayWindow != sa.window.Size() {
 		sa.window = replay.New(ae.ReplayWindow, sa.esn())
 	}
@@ -213,7 +168,7 @@ func (sa *SA) setLarge(ae *netlinkx.AE) *Refusal {
 }
 
 // applyAE sets what ae has. The caller holds sa.mu.
-func (sa *SA) applyAE(ae *netlinkx.AE) *Refusal {
+func (sa *SA) applyAE(ae *netlinkx.AE) error {
 	c := sa.conf.Load()
 	switch {
 	case ae.ReplayESN != nil && c.ReplayESN != nil:

@@ -1,4 +1,4 @@
-package sadb
+package sad
 
 import (
 	"sync"
@@ -9,6 +9,7 @@ import (
 	"github.com/xfrmctl/xfrmctl/offload/userspace/esp"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/replay"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/dump"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/notice"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/xaddr"
 )
 
@@ -45,12 +46,12 @@ type SA struct {
 	// Plane is for the data path: what it computed for Conf of this SA.
 	Plane atomic.Value
 
-	db *DB
+	table *Table
 
 	// Immutable once the SA can be found.
 	cipher  *esp.Cipher // nil in larval SAs
 	counter IVCounter   // nil unless it is one of counter mode that may send
-	authBit uint32      // see rules.AuthBit
+	authBit uint32      // see Transform
 
 	state  atomic.Uint32
 	dying  atomic.Bool // a soft limit was reached
@@ -68,14 +69,14 @@ type SA struct {
 	notify notifyState // guarded by mu
 	nat    natState    // guarded by mu
 
-	// Guarded by the DB's lock.
-	want     want // as it is in the table
+	// Guarded by the Table's lock.
+	want     Want // as it is in the table
 	place    *dump.Entry[*SA]
 	timer    *time.Timer
 	soft     softMemory
 	aged     bool   // its time of addition is not that of its insertion
 	gaveAway bool   // counter is used by the SA that this one moved to
-	acquired bool   // made for traffic, counted against MaxAcquires
+	acquired bool   // made for traffic, counted by Acquires
 	bucket   uint32 // hash of the kernel's, for SADInfo
 }
 
@@ -126,9 +127,18 @@ func (sa *SA) maxSeq() uint64 {
 // matchesMark reports whether the SA is for packets, or requests, of a mark.
 func (sa *SA) matchesMark(mark uint32) bool { return mark&sa.mark.Mask == sa.mark.Value }
 
+// Between reports whether the SA leads to dst from src.
+func (sa *SA) Between(dst, src xaddr.Addr) bool { return sa.dst == dst && sa.want.Src == src }
+
+// Dying reports whether a soft limit was reached.
+func (sa *SA) Dying() bool { return sa.dying.Load() }
+
+// AuthBit returns the bit of the integrity algorithm in a template's mask.
+func (sa *SA) AuthBit() uint32 { return sa.authBit }
+
 // Headroom returns how much of the sequence numbers is used.
-func (sa *SA) Headroom() Headroom {
-	return Headroom{SA: sa.Conf().ID(), Used: sa.oseq.Load(), Limit: sa.maxSeq()}
+func (sa *SA) Headroom() notice.Headroom {
+	return notice.Headroom{SA: sa.Conf().ID(), Used: sa.oseq.Load(), Limit: sa.maxSeq()}
 }
 
 // reportBox is an SA with room for the replay state it refers to.

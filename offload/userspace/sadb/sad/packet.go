@@ -1,12 +1,17 @@
-package sadb
+package sad
 
 import (
 	"time"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/replay"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/lifetime"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/notice"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/xfrmstat"
 )
+
+// maxReserve is the most that is reserved at once.
+const maxReserve = 1 << 14
 
 // Grant is what Reserve gives for a batch of packets.
 type Grant struct {
@@ -81,7 +86,7 @@ func (sa *SA) noteHeadroom(last uint64) {
 	if last < limit-limit/4 || sa.mayWrap() || !sa.warned.CompareAndSwap(false, true) {
 		return
 	}
-	sa.db.bus.Headroom(sa.Headroom())
+	sa.table.bus.Headroom(sa.Headroom())
 }
 
 // admit returns how many of n packets are within the hard limits
@@ -115,22 +120,22 @@ func within(used, more, limit uint64) bool {
 // softExpire tells once that a soft limit was reached.
 func (sa *SA) softExpire() {
 	if sa.dying.CompareAndSwap(false, true) {
-		sa.db.changed() // another SA is preferred now
-		sa.emitExpire(Cause{}, false)
+		sa.table.changed() // another SA is preferred now
+		sa.TellExpired(notice.Cause{}, false)
 	}
 }
 
 // expire makes the SA refuse packets, and has it removed.
 func (sa *SA) expire() {
 	if sa.state.CompareAndSwap(uint32(Valid), uint32(Expired)) {
-		sa.db.changed()
-		time.AfterFunc(0, sa.onTimer) // packet threads do not wait for db.mu
+		sa.table.changed()
+		time.AfterFunc(0, sa.onTimer) // packet threads do not wait for the lock
 	}
 }
 
 // charge counts packets that pass.
 func (sa *SA) charge(n int, bytes uint64) {
-	t := now()
+	t := lifetime.Now()
 	if sa.useTime.Load() == 0 {
 		sa.useTime.CompareAndSwap(0, t)
 	}

@@ -1,10 +1,12 @@
-package sadb
+package sad
 
 import (
 	"math"
 	"time"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/lifetime"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/notice"
 )
 
 // softMemory is what the timer remembers between two runs: that the soft
@@ -17,7 +19,7 @@ type softMemory struct {
 }
 
 // startTimers begins the SA's time limits anew; the first look at them is a
-// second later. The caller holds db.mu.
+// second later. The caller holds the lock.
 func (sa *SA) startTimers() {
 	l := &sa.conf.Load().Limits
 	switch {
@@ -34,7 +36,7 @@ func (sa *SA) startTimers() {
 }
 
 func (sa *SA) arm(d time.Duration) {
-	if sa.db.closed {
+	if sa.table.closed {
 		return
 	}
 	if sa.timer == nil {
@@ -44,22 +46,22 @@ func (sa *SA) arm(d time.Duration) {
 	sa.timer.Reset(d)
 }
 
-// stopTimers ends all timers. The caller holds db.mu.
+// stopTimers ends all timers. The caller holds the lock.
 func (sa *SA) stopTimers() {
-	stop(sa.timer)
+	lifetime.Stop(sa.timer)
 	sa.mu.Lock()
 	defer sa.mu.Unlock()
-	stop(sa.notify.timer)
+	lifetime.Stop(sa.notify.timer)
 }
 
 // onTimer looks at the time limits (xfrm_timer_handler).
 func (sa *SA) onTimer() {
-	sa.db.mu.Lock()
-	defer sa.db.mu.Unlock()
-	if sa.db.closed || sa.State() == Dead {
+	sa.table.cfg.Lock.Lock()
+	defer sa.table.cfg.Lock.Unlock()
+	if sa.table.closed || sa.State() == Dead {
 		return
 	}
-	next, soft, hard := sa.due(now())
+	next, soft, hard := sa.due(lifetime.Now())
 	if hard {
 		sa.expireHard()
 		return
@@ -83,7 +85,7 @@ func (sa *SA) due(now int64) (next int64, soft, hard bool) {
 	if used == 0 {
 		used = now
 	}
-	if left, ok := remaining(l.HardAdd, added, now); ok {
+	if left, ok := lifetime.Left(l.HardAdd, added, now); ok {
 		if left <= 0 && !sa.soft.ahead {
 			return next, false, true
 		}
@@ -93,7 +95,7 @@ func (sa *SA) due(now int64) (next int64, soft, hard bool) {
 		}
 		next = min(next, left)
 	}
-	if left, ok := remaining(l.HardUse, used, now); ok {
+	if left, ok := lifetime.Left(l.HardUse, used, now); ok {
 		if left <= 0 {
 			return next, false, true
 		}
@@ -109,14 +111,14 @@ func (sa *SA) due(now int64) (next int64, soft, hard bool) {
 // dueSoft does the same for the soft limits.
 func (sa *SA) dueSoft(now, used, next int64) (sooner int64, soft bool) {
 	l := &sa.conf.Load().Limits
-	if left, ok := remaining(l.SoftAdd, sa.addTime.Load(), now); ok {
+	if left, ok := lifetime.Left(l.SoftAdd, sa.addTime.Load(), now); ok {
 		if left <= 0 {
 			soft, sa.soft.ahead = true, false
 		} else if left < next {
 			next, sa.soft = left, softMemory{ahead: true, left: left}
 		}
 	}
-	if left, ok := remaining(l.SoftUse, used, now); ok {
+	if left, ok := lifetime.Left(l.SoftUse, used, now); ok {
 		if left <= 0 {
 			soft = true
 		} else {
@@ -126,27 +128,17 @@ func (sa *SA) dueSoft(now, used, next int64) (sooner int64, soft bool) {
 	return next, soft
 }
 
-// remaining is how many seconds are left of a limit that began at since; ok is
-// false for no limit. Limits beyond a century are none.
-func remaining(limit uint64, since, now int64) (left int64, ok bool) {
-	const century = 100 * 366 * 24 * 3600
-	if limit == 0 || limit > century {
-		return 0, false
-	}
-	return int64(limit) + since - now, true
-}
-
-// expireHard ends the SA and tells it. The caller holds db.mu.
+// expireHard ends the SA and tells it. The caller holds the lock.
 func (sa *SA) expireHard() {
-	if sa.db.remove(sa) {
-		sa.emitExpire(Cause{}, true)
+	if sa.table.Remove(sa) {
+		sa.TellExpired(notice.Cause{}, true)
 	}
 }
 
-// emitExpire tells of an expiry. The event has what the kernel's has: the
+// TellExpired tells of an expiry. The event has what the kernel's has: the
 // fixed part, mark, if_id, CPU and direction; no keys.
-func (sa *SA) emitExpire(cause Cause, hard bool) {
-	if !sa.db.bus.Hears(netlinkx.GroupExpire) {
+func (sa *SA) TellExpired(cause notice.Cause, hard bool) {
+	if !sa.table.bus.Hears(netlinkx.GroupExpire) {
 		return
 	}
 	c := sa.conf.Load()
@@ -158,5 +150,5 @@ func (sa *SA) emitExpire(cause Cause, hard bool) {
 	if c.ReplayESN == nil {
 		e.SA.ReplayWindow = c.ReplayWindow
 	}
-	sa.db.bus.Emit(cause, e)
+	sa.table.bus.Emit(cause, e)
 }

@@ -1,10 +1,11 @@
-package sadb
+package sad
 
 import (
 	"net/netip"
 	"time"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/notice"
 )
 
 // natState is what was last told of the peer's address. Guarded by the SA's mu.
@@ -19,13 +20,13 @@ type natState struct {
 // The SA goes on as it is. Safe for packet threads.
 func (sa *SA) NoteSource(src netip.AddrPort) {
 	c := sa.conf.Load()
-	if c.Encap == nil || src.Addr().Unmap() == c.Src && src.Port() == c.Encap.SrcPort || !sa.db.bus.Hears(netlinkx.GroupMapping) {
+	if c.Encap == nil || src.Addr().Unmap() == c.Src && src.Port() == c.Encap.SrcPort || !sa.table.bus.Hears(netlinkx.GroupMapping) {
 		return
 	}
 	if !sa.mayTell(src.Port(), time.Duration(c.MTimerThresh)*time.Second) {
 		return
 	}
-	sa.db.bus.Emit(Cause{}, &netlinkx.MappingEvent{Mapping: netlinkx.Mapping{
+	sa.table.bus.Emit(notice.Cause{}, &netlinkx.MappingEvent{Mapping: netlinkx.Mapping{
 		SA: c.ID(), ReqID: c.ReqID, OldSrc: c.Src, NewSrc: src.Addr().Unmap(), OldPort: c.Encap.SrcPort, NewPort: src.Port(),
 	}})
 }
