@@ -9,13 +9,14 @@ import (
 	"github.com/xfrmctl/xfrmctl/offload/userspace/flow"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/rules"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/sad"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/spd"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/xaddr"
 )
 
 // wish is an SA that traffic wants.
 type wish struct {
 	flow     *flow.Flow
-	policy   *Policy
+	policy   *spd.Policy
 	template int
 	want     sad.Want
 	cpu      uint32
@@ -32,7 +33,7 @@ func (db *DB) acquire(w *wish) {
 	c := db.larvalConf(w)
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	if db.closed || db.fullOfWishes() || w.policy.dead || db.sas.IsAsked(c) {
+	if db.closed || db.fullOfWishes() || w.policy.Dead() || db.sas.IsAsked(c) {
 		return
 	}
 	if c.SPI != 0 && db.sas.Locate(c) != nil {
@@ -42,7 +43,7 @@ func (db *DB) acquire(w *wish) {
 		db.acqSeq++
 	}
 	c.Seq = db.acqSeq
-	db.bus.Emit(Cause{}, acquireEvent(c, w.policy.Report(), &w.policy.conf.Templates[w.template]))
+	db.bus.Emit(Cause{}, acquireEvent(c, w.policy.Report(), &w.policy.Conf().Templates[w.template]))
 	db.sas.InsertAcquired(db.sas.NewLarval(c))
 }
 
@@ -51,7 +52,7 @@ func (db *DB) fullOfWishes() bool { return db.sas.Acquires() >= db.cfg.MaxAcquir
 // larvalConf is the SA that is wanted, as it is reported (xfrm_init_tempstate):
 // its selector is the packet's flow.
 func (db *DB) larvalConf(w *wish) *netlinkx.SA {
-	f, t := w.flow, &w.policy.conf.Templates[w.template]
+	f, t := w.flow, &w.policy.Conf().Templates[w.template]
 	host := func(a [16]byte) netip.Prefix {
 		r := xaddr.Addr(a)
 		return netip.PrefixFrom(r.In(f.Family), f.Family.Bits())
@@ -59,7 +60,7 @@ func (db *DB) larvalConf(w *wish) *netlinkx.SA {
 	c := &netlinkx.SA{
 		Dst: w.want.Dst.In(w.want.Family), Src: w.want.Src.In(w.want.Family), Family: w.want.Family,
 		SPI: t.SPI, Proto: t.Proto, Mode: t.Mode, ReqID: t.ReqID,
-		Mark: w.policy.conf.Mark, IfID: w.want.IfID, Dir: netlinkx.DirOut, Limits: netlinkx.Unlimited(),
+		Mark: w.policy.Conf().Mark, IfID: w.want.IfID, Dir: netlinkx.DirOut, Limits: netlinkx.Unlimited(),
 		Selector: netlinkx.Selector{
 			Family: f.Family, Dst: host(f.Dst), Src: host(f.Src), Proto: f.Proto, IfIndex: int32(f.IfIndex),
 			DstPort: netlinkx.PortMatch{Port: f.DstPort, Mask: 0xffff}, SrcPort: netlinkx.PortMatch{Port: f.SrcPort, Mask: 0xffff},
@@ -91,7 +92,7 @@ func (db *DB) RequestAcquire(_ Cause, a *netlinkx.Acquire) error {
 	if err := rules.CheckPolicy(&a.Policy); err != nil {
 		return err
 	}
-	p := db.newPolicy(&a.Policy)
+	p := db.policies.Make(&a.Policy)
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	r := p.Report()

@@ -9,6 +9,7 @@ import (
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/notice"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/rules"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/sad"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/spd"
 )
 
 // Refusal is what a refused operation returns; see package rules.
@@ -31,6 +32,9 @@ type (
 	SA        = sad.SA
 	IVCounter = sad.IVCounter
 )
+
+// Policy is what a Decision names; see package spd.
+type Policy = spd.Policy
 
 // Config is what a DB needs from its surroundings. Nil fields have the stated
 // default.

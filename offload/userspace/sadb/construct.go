@@ -2,7 +2,6 @@ package sadb
 
 import (
 	"fmt"
-	"net/netip"
 	"syscall"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
@@ -74,13 +73,7 @@ func fixSelector(c *netlinkx.SA) {
 	if s.Family == netlinkx.FamilyUnspec && c.Flags&netlinkx.FlagAFUnspec == 0 {
 		s.Family = c.Family
 	}
-	any := netip.PrefixFrom(s.Family.Unspecified(), 0)
-	if !s.Dst.IsValid() {
-		s.Dst = any
-	}
-	if !s.Src.IsValid() {
-		s.Src = any
-	}
+	rules.FillPrefixes(s)
 }
 
 // takeCounter gets the counter of the SA's key, if the SA may send with it,

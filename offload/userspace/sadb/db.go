@@ -4,11 +4,9 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/xfrmctl/xfrmctl/netlinkx"
-	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/classify"
-	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/lifetime"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/notice"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/sad"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/spd"
 )
 
 // DB holds the SAs and policies of one engine. All methods are safe for
@@ -22,31 +20,24 @@ type DB struct {
 	gen atomic.Uint64
 
 	sas      *sad.Table
-	rules    *classify.Table[Policy]
-	defaults [3]atomic.Uint32 // netlinkx.DefaultAction by direction
+	policies *spd.Table
 
-	mu     sync.Mutex // of the control side; guards what follows, and sas
+	mu     sync.Mutex // of the control side; guards what follows, and both tables
 	closed bool
 	acqSeq uint32
-
-	policies spd
 }
 
 // New returns an empty DB. Close ends its timers.
 func New(cfg Config) *DB {
 	db := &DB{
-		cfg:   cfg.withDefaults(),
-		bus:   notice.NewBus(cfg.Listener),
-		rules: classify.New[Policy](),
+		cfg: cfg.withDefaults(),
+		bus: notice.NewBus(cfg.Listener),
 	}
 	db.sas = sad.New(sad.Config{
 		Lock: &db.mu, Bus: db.bus, Generation: &db.gen, Changed: cfg.SAChanged,
 		AEventTime: db.cfg.Sysctls.AEventTime, AEventPackets: db.cfg.Sysctls.AEventPackets,
 	})
-	db.policies.init()
-	for d := range db.defaults {
-		db.defaults[d].Store(uint32(netlinkx.DefaultAccept))
-	}
+	db.policies = spd.New(spd.Config{Lock: &db.mu, Bus: db.bus, Generation: &db.gen})
 	return db
 }
 
@@ -57,21 +48,10 @@ func (db *DB) Close() {
 	defer db.mu.Unlock()
 	db.closed = true
 	db.sas.Close()
-	for p := range db.policies.list.All() {
-		lifetime.Stop(p.timer)
-	}
+	db.policies.Close()
 }
 
 // Generation returns a number that changes with every change of SAs, policies
 // or defaults: what was found before it changed need not be right any more.
 // Read it before looking up.
 func (db *DB) Generation() uint64 { return db.gen.Load() }
-
-// changed makes lookups that are kept by packet threads stale.
-func (db *DB) changed() { db.gen.Add(1) }
-
-// Sizes of the kernel's hash tables, which it reports.
-const (
-	minHash = 8
-	maxHash = 1 << 20
-)

@@ -1,6 +1,6 @@
-// Package sadb is the SAD and the SPD of the userspace engine: security
-// associations and policies with the semantics of Linux 7.2, without sockets,
-// packets or netlink messages.
+// Package sadb is the databases of the userspace engine: security associations
+// (package sad) and policies (package spd) under one lock, with the semantics of
+// Linux 7.2, without sockets, packets or netlink messages.
 //
 // Two sides use a DB. The control side calls one typed operation per netlink
 // request (AddSA, DeletePolicy, Migrate and so on) and gets what the kernel

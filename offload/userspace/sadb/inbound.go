@@ -52,74 +52,20 @@ func (db *DB) ICMPError(quoted *flow.Flow, path []*SA) bool {
 
 // checkDir checks against the policies of one direction.
 func (db *DB) checkDir(f *flow.Flow, path []*SA, dir netlinkx.PolicyDir) xfrmstat.Counter {
-	ps := db.policiesFor(f, dir)
+	ps := db.policies.For(f, dir)
 	switch {
 	case ps[0] == nil:
-		if netlinkx.DefaultAction(db.defaults[dir].Load()) == netlinkx.DefaultBlock || tunnelFrom(path, 0) {
+		if db.policies.Default(dir) == netlinkx.DefaultBlock || !ps.Accept(path, f.IfID) {
 			return xfrmstat.InNoPols
 		}
 		return xfrmstat.None
-	case ps.blocks():
+	case ps.Blocks():
 		return xfrmstat.InPolBlock
-	case ps.templates() >= netlinkx.MaxTemplates:
+	case ps.Templates() >= netlinkx.MaxTemplates:
 		return xfrmstat.InBufferError
 	}
-	at := 0
-	for pi := len(ps) - 1; pi >= 0; pi-- {
-		if ps[pi] == nil {
-			continue
-		}
-		for i := len(ps[pi].tmpls) - 1; i >= 0; i-- {
-			if at = ps[pi].tmpls[i].accept(path, at, f.IfID); at < 0 {
-				return xfrmstat.InTmplMismatch
-			}
-		}
-	}
-	if tunnelFrom(path, at) {
+	if !ps.Accept(path, f.IfID) {
 		return xfrmstat.InTmplMismatch
 	}
 	return xfrmstat.None
-}
-
-// tunnelFrom reports whether an SA from there on is not of transport mode.
-func tunnelFrom(path []*SA, at int) bool {
-	for _, sa := range path[at:] {
-		if sa.Conf().Mode != netlinkx.ModeTransport {
-			return true
-		}
-	}
-	return false
-}
-
-// accept returns the place behind the SA that the template accounts for, from
-// at on; -1 if it does not (xfrm_policy_ok).
-func (t *template) accept(path []*SA, at int, ifID uint32) int {
-	none := -1
-	if t.optional {
-		if t.want.Mode == netlinkx.ModeTransport {
-			return at
-		}
-		none = at
-	}
-	for i := at; i < len(path); i++ {
-		if t.allows(path[i], ifID) {
-			return i + 1
-		}
-		if path[i].Conf().Mode != netlinkx.ModeTransport {
-			break
-		}
-	}
-	return none
-}
-
-// allows is xfrm_state_ok.
-func (t *template) allows(sa *SA, ifID uint32) bool {
-	c := sa.Conf()
-	return c.Proto == t.want.Proto &&
-		(t.spi == 0 || t.spi == sa.SPI()) &&
-		(t.want.ReqID == 0 || t.want.ReqID == c.ReqID) &&
-		c.Mode == t.want.Mode &&
-		(t.all || t.auths&sa.AuthBit() != 0 || !t.want.Proto.HasSPI()) &&
-		(c.Mode == netlinkx.ModeTransport || t.want.Src == xaddr.Addr{} || t.want.Src == xaddr.Of(c.Src)) &&
-		(ifID == 0 || ifID == c.IfID)
 }

@@ -18,12 +18,7 @@ func (db *DB) SADInfo() netlinkx.SADInfo {
 func (db *DB) SPDInfo() netlinkx.SPDInfo {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	s := &db.policies
-	return netlinkx.SPDInfo{
-		Counts:    netlinkx.SPDCounts{In: s.counts[netlinkx.PolicyIn], Out: s.counts[netlinkx.PolicyOut], Fwd: s.counts[netlinkx.PolicyFwd]},
-		HashCount: s.indexMask, HashMaximum: maxHash,
-		IPv4: netlinkx.Some(s.threshold4), IPv6: netlinkx.Some(s.threshold6),
-	}
+	return db.policies.Info()
 }
 
 // SetSPDInfo sets the hash thresholds that are present. They change nothing
@@ -34,21 +29,14 @@ func (db *DB) SetSPDInfo(i *netlinkx.SPDInfo) error {
 	}
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	if i.IPv4.Valid {
-		db.policies.threshold4 = i.IPv4.V
-	}
-	if i.IPv6.Valid {
-		db.policies.threshold6 = i.IPv6.V
-	}
+	db.policies.SetThresholds(i)
 	return nil
 }
 
 // Defaults returns what happens to packets that no policy matches.
 func (db *DB) Defaults() netlinkx.Defaults {
-	get := func(d netlinkx.PolicyDir) netlinkx.DefaultAction {
-		return netlinkx.DefaultAction(db.defaults[d].Load())
-	}
-	return netlinkx.Defaults{In: get(netlinkx.PolicyIn), Fwd: get(netlinkx.PolicyFwd), Out: get(netlinkx.PolicyOut)}
+	p := db.policies
+	return netlinkx.Defaults{In: p.Default(netlinkx.PolicyIn), Fwd: p.Default(netlinkx.PolicyFwd), Out: p.Default(netlinkx.PolicyOut)}
 }
 
 // SetDefaults sets the actions that are block or accept; others leave a
@@ -57,11 +45,6 @@ func (db *DB) Defaults() netlinkx.Defaults {
 func (db *DB) SetDefaults(d *netlinkx.Defaults) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	for dir, a := range map[netlinkx.PolicyDir]netlinkx.DefaultAction{netlinkx.PolicyIn: d.In, netlinkx.PolicyFwd: d.Fwd, netlinkx.PolicyOut: d.Out} {
-		if a == netlinkx.DefaultBlock || a == netlinkx.DefaultAccept {
-			db.defaults[dir].Store(uint32(a))
-		}
-	}
-	db.changed()
+	db.policies.SetDefaults(d)
 	db.bus.Emit(Cause{}, &netlinkx.DefaultsEvent{Defaults: db.Defaults()})
 }

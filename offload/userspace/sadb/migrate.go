@@ -9,6 +9,7 @@ import (
 	"github.com/xfrmctl/xfrmctl/offload/userspace/flow"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/rules"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/sad"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/spd"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/xaddr"
 )
 
@@ -33,12 +34,7 @@ func (db *DB) Migrate(_ Cause, m *netlinkx.Migrate) error {
 	if err != nil {
 		return err
 	}
-	c := *p.conf
-	c.Templates = tmpls
-	moved := db.newPolicy(&c)
-	moved.conf.Usage = p.conf.Usage
-	moved.useTime.Store(p.useTime.Load())
-	db.insertPolicy(moved, p)
+	db.policies.Put(db.policies.Moved(p, tmpls), p)
 	for _, sa := range olds { // only now: no packet is without an SA
 		db.sas.Remove(sa)
 	}
@@ -78,19 +74,19 @@ func unspecified(a netip.Addr) bool { return !a.IsValid() || a.IsUnspecified() }
 
 // migrated finds the policy that a migration is about: the one that a packet
 // with the selector's addresses meets (xfrm_migrate_policy_find).
-func (db *DB) migrated(id *netlinkx.PolicyID) *Policy {
+func (db *DB) migrated(id *netlinkx.PolicyID) *spd.Policy {
 	s := &id.Selector
 	f := flow.Flow{Family: s.Family, Src: xaddr.Of(s.Src.Addr()), Dst: xaddr.Of(s.Dst.Addr()), Proto: s.Proto, IfID: id.IfID}
 	if s.Proto != 0 {
 		f.IfIndex, f.SrcPort, f.DstPort = uint32(s.IfIndex), s.SrcPort.Port, s.DstPort.Port
 	}
-	return db.policyOfType(&f, id.Dir, id.Type.V)
+	return db.policies.OfType(&f, id.Dir, id.Type.V)
 }
 
 // movedTemplates returns the policy's templates with their new addresses, and
 // how many entries fit one.
-func movedTemplates(p *Policy, entries []netlinkx.MigrateEntry) (tmpls []netlinkx.Template, n int) {
-	tmpls = slices.Clone(p.conf.Templates)
+func movedTemplates(p *spd.Policy, entries []netlinkx.MigrateEntry) (tmpls []netlinkx.Template, n int) {
+	tmpls = slices.Clone(p.Conf().Templates)
 	for i := range tmpls {
 		t := &tmpls[i]
 		for j := range entries {

@@ -84,7 +84,7 @@ func migratedConf(old *netlinkx.SA, r *MigrateStateRequest) (*netlinkx.SA, *Refu
 		c.Selector.Dst = netip.PrefixFrom(r.NewDst, c.Family.Bits())
 		c.Selector.Src = netip.PrefixFrom(r.NewSrc, c.Family.Bits())
 	}
-	fixPrefixes(&c.Selector)
+	rules.FillPrefixes(&c.Selector)
 	if err := migratedEncap(&c, old, r); err != nil {
 		return nil, err
 	}

@@ -3,8 +3,8 @@ package sadb
 import (
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/flow"
-	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/classify"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/sad"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/spd"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/xaddr"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/xfrmstat"
 )
@@ -35,16 +35,13 @@ func (v Verdict) String() string {
 type Decision struct {
 	Verdict Verdict
 	Counter xfrmstat.Counter // with Drop
-	Policy  *Policy          // the first that matched, nil for none
+	Policy  *spd.Policy      // the first that matched, nil for none
 	SAs     [netlinkx.MaxTemplates]*sad.SA
 	N       int // of SAs
 	// Generation is DB.Generation before the lookup: while it stays, packets
 	// of the same flow get the same decision.
 	Generation uint64
 }
-
-// chosen are the policies that apply to a packet: one, or a sub and a main one.
-type chosen [2]*Policy
 
 // Outbound decides about a packet that leaves through the interface of
 // f.IfID, from cpu (which matters to per-CPU SAs only). A packet that wants an
@@ -53,15 +50,15 @@ type chosen [2]*Policy
 // concurrent use.
 func (db *DB) Outbound(f *flow.Flow, cpu uint32, d *Decision) {
 	*d = Decision{Generation: db.gen.Load()}
-	ps := db.policiesFor(f, netlinkx.PolicyOut)
+	ps := db.policies.For(f, netlinkx.PolicyOut)
 	d.Policy = ps[0]
 	switch {
 	case ps[0] == nil:
-		if netlinkx.DefaultAction(db.defaults[netlinkx.PolicyOut].Load()) == netlinkx.DefaultBlock {
+		if db.policies.Default(netlinkx.PolicyOut) == netlinkx.DefaultBlock {
 			d.drop(xfrmstat.OutPolBlock)
 		}
 		return
-	case ps.blocks():
+	case ps.Blocks():
 		d.drop(xfrmstat.OutPolBlock)
 		return
 	}
@@ -80,64 +77,9 @@ func (d *Decision) drop(why xfrmstat.Counter) {
 	d.SAs = [netlinkx.MaxTemplates]*sad.SA{}
 }
 
-func (ps *chosen) blocks() bool {
-	return ps[0].conf.Action != netlinkx.ActionAllow || ps[1] != nil && ps[1].conf.Action != netlinkx.ActionAllow
-}
-
-// policyOfType looks up the policy of one type.
-func (db *DB) policyOfType(f *flow.Flow, dir netlinkx.PolicyDir, t netlinkx.PolicyType) *Policy {
-	k := keyOf(f)
-	r := db.rules.Lookup(classify.Bin{Dir: dir, Type: t, Family: f.Family, IfID: f.IfID}, &k)
-	if r == nil {
-		return nil
-	}
-	return r.Item
-}
-
-func keyOf(f *flow.Flow) classify.Key {
-	return classify.Key{
-		Dst: f.Dst, Src: f.Src, SrcPort: f.SrcPort, DstPort: f.DstPort, Proto: f.Proto, IfIndex: f.IfIndex, Mark: f.Mark,
-	}
-}
-
-// policiesFor looks up the sub and the main policy.
-func (db *DB) policiesFor(f *flow.Flow, dir netlinkx.PolicyDir) (ps chosen) {
-	k := keyOf(f)
-	bin := classify.Bin{Dir: dir, Type: netlinkx.PolicyMain, Family: f.Family, IfID: f.IfID}
-	n := 0
-	if db.policies.subs.Load() > 0 {
-		sub := bin
-		sub.Type = netlinkx.PolicySub
-		if r := db.rules.Lookup(sub, &k); r != nil {
-			ps[0], n = r.Item, 1
-			if dir == netlinkx.PolicyFwd {
-				bin.Dir = netlinkx.PolicyIn // as the kernel has it
-			}
-		}
-	}
-	if r := db.rules.Lookup(bin, &k); r != nil {
-		ps[n] = r.Item
-	}
-	for _, p := range ps {
-		if p != nil {
-			p.used()
-		}
-	}
-	return ps
-}
-
-// templates is how many templates the policies have.
-func (ps *chosen) templates() int {
-	n := len(ps[0].tmpls)
-	if ps[1] != nil {
-		n += len(ps[1].tmpls)
-	}
-	return n
-}
-
 // resolve finds the SAs of the policies' templates (xfrm_tmpl_resolve).
-func (db *DB) resolve(f *flow.Flow, cpu uint32, ps *chosen, d *Decision) xfrmstat.Counter {
-	if ps.templates() >= netlinkx.MaxTemplates {
+func (db *DB) resolve(f *flow.Flow, cpu uint32, ps *spd.Chosen, d *Decision) xfrmstat.Counter {
+	if ps.Templates() >= netlinkx.MaxTemplates {
 		return xfrmstat.OutPolError
 	}
 	dst, src := xaddr.Addr(f.Dst), xaddr.Addr(f.Src)
@@ -145,16 +87,16 @@ func (db *DB) resolve(f *flow.Flow, cpu uint32, ps *chosen, d *Decision) xfrmsta
 		if p == nil {
 			break
 		}
-		for i := range p.tmpls {
-			t := &p.tmpls[i]
-			w := t.want
-			if !t.tunnel {
+		for i := range p.Templates() {
+			t := &p.Templates()[i]
+			w := t.Want
+			if !t.Tunnel {
 				w.Dst, w.Src = dst, src
-			} else if t.anySource && !db.chooseSource(&w, f.Mark) {
+			} else if t.AnySource && !db.chooseSource(&w, f.Mark) {
 				return xfrmstat.OutPolError
 			}
 			sa, why := db.findFor(f, p, t, i, &w, cpu)
-			if sa == nil && t.optional && why == xfrmstat.OutNoStates {
+			if sa == nil && t.Optional && why == xfrmstat.OutNoStates {
 				continue
 			}
 			if sa == nil {
@@ -177,11 +119,11 @@ func (db *DB) chooseSource(w *sad.Want, mark uint32) bool {
 
 // findFor finds the SA that a template wants, or asks for it
 // (xfrm_state_find).
-func (db *DB) findFor(f *flow.Flow, p *Policy, t *template, index int, w *sad.Want, cpu uint32) (*sad.SA, xfrmstat.Counter) {
-	s := sad.Search{Flow: f, Mark: p.mark, SPI: t.spi, CPU: cpu}
+func (db *DB) findFor(f *flow.Flow, p *spd.Policy, t *spd.Template, index int, w *sad.Want, cpu uint32) (*sad.SA, xfrmstat.Counter) {
+	s := sad.Search{Flow: f, Mark: p.Conf().Mark.Value, SPI: t.SPI, CPU: cpu}
 	db.sas.Search(&s, w)
 	sa := s.Best
-	perCPU := p.conf.Flags&netlinkx.PolicyCPUAcquire != 0 && (sa == nil || sa.Conf().PCPU != netlinkx.Some(cpu))
+	perCPU := p.Conf().Flags&netlinkx.PolicyCPUAcquire != 0 && (sa == nil || sa.Conf().PCPU != netlinkx.Some(cpu))
 	if (sa == nil || perCPU) && !s.Expired && !s.Asked {
 		db.acquire(&wish{flow: f, policy: p, template: index, want: *w, cpu: cpu, perCPU: perCPU && sa != nil})
 	}

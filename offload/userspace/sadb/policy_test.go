@@ -2,6 +2,7 @@ package sadb
 
 import (
 	"net/netip"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -65,7 +66,7 @@ func TestPolicyIndexes(t *testing.T) {
 	add := func(dir netlinkx.PolicyDir, src string, asked, want uint32) {
 		t.Helper()
 		must(t, db.AddPolicy(Cause{}, testPolicy(dir, source(src), func(p *netlinkx.Policy) { p.Index = asked })))
-		if got := newest(db.policies.list.All()).conf.Index; got != want {
+		if got := newest(db.policies.All()).Conf().Index; got != want {
 			t.Errorf("%s: index %d, want %d", src, got, want)
 		}
 	}
@@ -93,8 +94,9 @@ func TestPolicyIndexes(t *testing.T) {
 func TestSPDInfo(t *testing.T) {
 	db, _ := newDB(t)
 	n := 0
+	var there [3]uint32
 	add := func(dir netlinkx.PolicyDir, upTo uint32) {
-		for db.policies.counts[dir] < upTo {
+		for ; there[dir] < upTo; there[dir]++ {
 			n++
 			must(t, db.AddPolicy(Cause{}, testPolicy(dir, func(p *netlinkx.Policy) {
 				p.Selector.Src = netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 8, byte(n), 0}), 24)
@@ -135,7 +137,7 @@ func TestPolicyUpdateReplaces(t *testing.T) {
 	if got := decide(db, f); got != "drop XfrmOutPolBlock" {
 		t.Errorf("with a worse priority: %q", got)
 	}
-	if c := db.SPDInfo().Counts; c.Out != 2 || db.policies.list.Len() != 2 || len(db.policies.byIndex) != 2 {
+	if c := db.SPDInfo().Counts; c.Out != 2 || len(slices.Collect(db.policies.All())) != 2 {
 		t.Errorf("%d policies", c.Out)
 	}
 }

@@ -34,9 +34,9 @@ func TestPacketsDuringChanges(t *testing.T) {
 	wg.Wait()
 	must(t, db.FlushSAs(Cause{}, 0))
 	must(t, db.FlushPolicies(Cause{}, netlinkx.Opt[netlinkx.PolicyType]{}))
-	if db.SADInfo().Count != 0 || db.sas.Entries() != 0 || db.rules.Len() != 0 || db.sas.Acquires() != 0 {
-		t.Errorf("after a flush: %d SAs, %d entries of them, %d rules, %d acquires", db.SADInfo().Count,
-			db.sas.Entries(), db.rules.Len(), db.sas.Acquires())
+	if db.SADInfo().Count != 0 || db.sas.Entries() != 0 || db.policies.Entries() != 0 || db.sas.Acquires() != 0 {
+		t.Errorf("after a flush: %d SAs, %d entries of them, %d of policies, %d acquires", db.SADInfo().Count,
+			db.sas.Entries(), db.policies.Entries(), db.sas.Acquires())
 	}
 }
 

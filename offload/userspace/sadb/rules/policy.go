@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"net/netip"
 	"syscall"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
@@ -158,4 +159,15 @@ func CheckHashThresholds(i *netlinkx.SPDInfo) *Refusal {
 		return invalid("Invalid hash threshold (must be <= 128 for IPv6)")
 	}
 	return nil
+}
+
+// FillPrefixes gives a selector without prefixes empty ones of its family.
+func FillPrefixes(s *netlinkx.Selector) {
+	all := netip.PrefixFrom(s.Family.Unspecified(), 0)
+	if !s.Dst.IsValid() {
+		s.Dst = all
+	}
+	if !s.Src.IsValid() {
+		s.Src = all
+	}
 }

@@ -1,4 +1,4 @@
-package sadb
+package spd
 
 import (
 	"math"
@@ -6,35 +6,36 @@ import (
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/lifetime"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/notice"
 )
 
 // kmTimeout is after how many seconds a policy whose soft limit has passed
 // tells it again (XFRM_KM_TIMEOUT).
 const kmTimeout = 30
 
-// startTimer begins the policy's time limits. The caller holds db.mu.
+// startTimer begins the policy's time limits. The caller holds the lock.
 func (p *Policy) startTimer() {
 	l := &p.conf.Limits
-	if l.SoftAdd|l.HardAdd|l.SoftUse|l.HardUse != 0 && !p.db.closed {
+	if l.SoftAdd|l.HardAdd|l.SoftUse|l.HardUse != 0 && !p.table.closed {
 		p.timer = time.AfterFunc(time.Second, p.onTimer)
 	}
 }
 
 // onTimer looks at the time limits (xfrm_policy_timer).
 func (p *Policy) onTimer() {
-	p.db.mu.Lock()
-	defer p.db.mu.Unlock()
-	if p.db.closed || p.dead {
+	p.table.cfg.Lock.Lock()
+	defer p.table.cfg.Lock.Unlock()
+	if p.table.closed || p.dead {
 		return
 	}
 	next, soft, hard := p.due(lifetime.Now())
 	if hard {
-		p.db.removePolicy(p)
-		p.emitExpire(Cause{}, true)
+		p.table.Remove(p)
+		p.TellExpired(notice.Cause{}, true)
 		return
 	}
 	if soft {
-		p.emitExpire(Cause{}, false)
+		p.TellExpired(notice.Cause{}, false)
 	}
 	if next < math.MaxInt64 {
 		p.timer.Reset(time.Duration(next) * time.Second)
@@ -72,9 +73,9 @@ func (p *Policy) due(now int64) (next int64, soft, hard bool) {
 	return next, soft, hard
 }
 
-// emitExpire tells of an expiry. The caller holds db.mu.
-func (p *Policy) emitExpire(cause Cause, hard bool) {
-	if p.db.bus.Hears(netlinkx.GroupExpire) {
-		p.db.bus.Emit(cause, &netlinkx.PolicyExpireEvent{Policy: *p.Report(), Hard: hard})
+// TellExpired tells of an expiry. The caller holds the lock.
+func (p *Policy) TellExpired(cause notice.Cause, hard bool) {
+	if p.table.cfg.Bus.Hears(netlinkx.GroupExpire) {
+		p.table.cfg.Bus.Emit(cause, &netlinkx.PolicyExpireEvent{Policy: *p.Report(), Hard: hard})
 	}
 }

@@ -1,4 +1,4 @@
-package sadb
+package spd
 
 import (
 	"net/netip"
@@ -10,36 +10,23 @@ import (
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/dump"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/lifetime"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/rules"
-	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/sad"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/xaddr"
 )
 
 // Policy is an installed policy. It is immutable but for its time of use: an
 // update puts another in its place. Safe for concurrent use.
 type Policy struct {
-	db    *DB
+	table *Table
 	conf  *netlinkx.Policy
 	rule  classify.Rule[Policy]
-	tmpls []template
-	mark  uint32 // that its SAs must fit
+	tmpls []Template
 
 	useTime atomic.Int64 // Unix seconds, 0 never
 
-	// Guarded by the DB's lock.
+	// Guarded by the Table's lock.
 	dead  bool
 	timer *time.Timer
 	place *dump.Entry[*Policy]
-}
-
-// template is a template in the form in which it is looked up.
-type template struct {
-	want      sad.Want // of a transport-mode template without its addresses
-	spi       netlinkx.SPI
-	auths     uint32 // integrity algorithms allowed
-	all       bool   // all algorithms are
-	tunnel    bool
-	optional  bool
-	anySource bool // a tunnel's source is chosen by route
 }
 
 // Conf returns what the policy is, usage aside: borrowed, immutable.
@@ -53,6 +40,17 @@ func (p *Policy) Report() *netlinkx.Policy {
 	return &c
 }
 
+// Moved makes a policy like p, with its times and other templates, which become
+// the policy's. It is not in the Table yet: Put it in the place of p.
+func (t *Table) Moved(p *Policy, tmpls []netlinkx.Template) *Policy {
+	c := *p.conf
+	c.Templates = tmpls
+	m := t.Make(&c)
+	m.conf.Usage = p.conf.Usage
+	m.useTime.Store(p.useTime.Load())
+	return m
+}
+
 // used notes that a packet met the policy.
 func (p *Policy) used() {
 	if t := lifetime.Now(); p.useTime.Load() != t {
@@ -60,20 +58,27 @@ func (p *Policy) used() {
 	}
 }
 
-// newPolicy makes a policy of a request that was checked.
-func (db *DB) newPolicy(r *netlinkx.Policy) *Policy {
+// Templates returns the policy's templates: borrowed, immutable.
+func (p *Policy) Templates() []Template { return p.tmpls }
+
+// Dead reports whether the policy was removed. The caller holds the lock.
+func (p *Policy) Dead() bool { return p.dead }
+
+// Make makes a policy of a request that was checked. It is not in the Table
+// yet. r is borrowed for the call.
+func (t *Table) Make(r *netlinkx.Policy) *Policy {
 	c := *r
 	c.Mark.Value &= c.Mark.Mask
 	c.Type = netlinkx.Some(c.Type.V)
 	c.Usage = netlinkx.Usage{AddTime: uint64(lifetime.Now())}
 	c.Share, c.SecCtx, c.Offload = 0, nil, nil // the kernel does not keep the share
-	fixPrefixes(&c.Selector)
+	rules.FillPrefixes(&c.Selector)
 	c.Templates = append([]netlinkx.Template(nil), c.Templates...)
-	p := &Policy{db: db, conf: &c, mark: c.Mark.Value}
+	p := &Policy{table: t, conf: &c}
 	for i := range c.Templates {
-		t := &c.Templates[i]
-		t.Family = rules.TemplateFamily(t, c.Selector.Family)
-		p.tmpls = append(p.tmpls, compile(t, c.IfID))
+		tmpl := &c.Templates[i]
+		tmpl.Family = rules.TemplateFamily(tmpl, c.Selector.Family)
+		p.tmpls = append(p.tmpls, compile(tmpl, c.IfID))
 	}
 	s := &c.Selector
 	p.rule = classify.Rule[Policy]{
@@ -84,34 +89,6 @@ func (db *DB) newPolicy(r *netlinkx.Policy) *Policy {
 	return p
 }
 
-// fixPrefixes gives a selector without prefixes empty ones of its family.
-func fixPrefixes(s *netlinkx.Selector) {
-	all := netip.PrefixFrom(s.Family.Unspecified(), 0)
-	if !s.Dst.IsValid() {
-		s.Dst = all
-	}
-	if !s.Src.IsValid() {
-		s.Src = all
-	}
-}
-
 func prefixOf(p netip.Prefix) classify.Prefix {
 	return classify.Prefix{Addr: xaddr.Of(p.Addr()), Bits: uint8(max(p.Bits(), 0))}
-}
-
-func compile(t *netlinkx.Template, ifID uint32) template {
-	c := template{
-		want:     sad.Want{ReqID: t.ReqID, IfID: ifID, Family: t.Family, Mode: t.Mode, Proto: t.Proto},
-		spi:      t.SPI,
-		auths:    t.AAlgos,
-		all:      t.AAlgos&t.EAlgos&t.CAlgos == netlinkx.AllAlgos,
-		tunnel:   rules.Tunnels(t.Mode),
-		optional: t.Optional,
-	}
-	c.want.Src = xaddr.Of(t.Src) // inbound, transport mode too
-	if c.tunnel {
-		c.want.Dst = xaddr.Of(t.Dst)
-		c.anySource = c.want.Src == xaddr.Addr{}
-	}
-	return c
 }
