@@ -19,7 +19,12 @@ func TestDirect(t *testing.T) {
 	mac = strings.Fields(mac)[0]
 	for _, v6 := range []bool{false, true} {
 		from, to := addresses(v6)
-		p.A.MustRun(t, "ping", "-c", "1", "-W", "2", to.IP(v6).String()) // makes the neighbour known
+		if !sandbox.Await(func() bool { // makes the neighbour known
+			_, err := p.A.Run("ping", "-c", "1", "-W", "2", to.IP(v6).String())
+			return err == nil
+		}) {
+			t.Fatalf("v6 %t: the neighbour does not answer", v6)
+		}
 		var hop outer.Hop
 		err := p.A.Do(func() error {
 			r, err := outer.OpenRoutes()

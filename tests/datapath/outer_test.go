@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"testing"
-	"time"
 
 	"github.com/xfrmctl/xfrmctl/offload/userspace/datapath/outer"
 	"github.com/xfrmctl/xfrmctl/tests/sandbox"
@@ -29,11 +28,10 @@ func open(t *testing.T, ns *sandbox.NS, c outer.Config) *outer.Socket {
 func datagrams(t *testing.T, s *outer.Socket, n int) (packets [][]byte, last outer.Message, calls int) {
 	t.Helper()
 	b := outer.NewBatch(8, 0)
-	for deadline := time.Now().Add(5 * time.Second); len(packets) < n && time.Now().Before(deadline); {
+	sandbox.Await(func() bool {
 		got, err := s.Recv(b, 0)
 		if err != nil {
-			time.Sleep(time.Millisecond)
-			continue
+			return false
 		}
 		calls += got
 		for i := range got {
@@ -44,7 +42,8 @@ func datagrams(t *testing.T, s *outer.Socket, n int) (packets [][]byte, last out
 				d = d[size:]
 			}
 		}
-	}
+		return len(packets) >= n
+	})
 	return packets, last, calls
 }
 

@@ -120,12 +120,10 @@ func TestWorkload(t *testing.T) {
 		}
 		var out string
 		var err error
-		for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-			if out, err = inside("ping", "-c", "2", "-i", "0.02", "-W", "1", "10.2.0.1"); err == nil {
-				break
-			}
-		}
-		if err != nil {
+		if !sandbox.Await(func() bool {
+			out, err = inside("ping", "-c", "2", "-i", "0.02", "-W", "1", "10.2.0.1")
+			return err == nil
+		}) {
 			t.Errorf("%v\n%s", err, out)
 		}
 		for _, object := range []string{"state", "policy"} {

@@ -59,12 +59,12 @@ func (m *machine) startNetworkd(t *testing.T, dir string) (stop func()) {
 func (m *machine) until(t *testing.T, want string, words ...string) {
 	t.Helper()
 	out := ""
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		if out, _ = m.ns.Run(sandbox.IP(), words...); strings.Contains(out, want) {
-			return
-		}
+	if !sandbox.Await(func() bool {
+		out, _ = m.ns.Run(sandbox.IP(), words...) // it may not be there yet
+		return strings.Contains(out, want)
+	}) {
+		t.Fatalf("ip %s never shows %q, but\n%s", strings.Join(words, " "), want, out)
 	}
-	t.Fatalf("ip %s never shows %q, but\n%s", strings.Join(words, " "), want, out)
 }
 
 // TestNetworkd lets systemd-networkd itself take the files: apply takes what it

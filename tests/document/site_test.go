@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/xfrmctl/xfrmctl/provision/document"
 	"github.com/xfrmctl/xfrmctl/tests/engine"
@@ -236,11 +235,11 @@ func (s *site) behind(node string, p netip.Prefix) bool {
 func (m *machine) ping(from, to netip.Addr) error {
 	var out string
 	var err error
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	if sandbox.Await(func() bool {
 		out, err = m.ns.Run("ping", "-c", "2", "-i", "0.02", "-W", "1", "-I", from.String(), to.String())
-		if err == nil {
-			return nil
-		}
+		return err == nil
+	}) {
+		return nil
 	}
 	return fmt.Errorf("%s: ping from %s to %s: %w\n%s", m.name, from, to, err, out)
 }

@@ -107,12 +107,12 @@ func (e *Engine) Restart(t testing.TB) {
 		t.Fatal(err)
 	}
 	var last error
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		if _, last = e.Run("", "state", "count"); last == nil {
-			return
-		}
+	if !sandbox.Await(func() bool {
+		_, last = e.Run("", "state", "count")
+		return last == nil
+	}) {
+		t.Fatalf("the engine does not answer: %v\n%s", last, e.Log())
 	}
-	t.Fatalf("the engine does not answer: %v\n%s", last, e.Log())
 }
 
 // PID is the engine's process.
@@ -129,7 +129,7 @@ func (e *Engine) end(sig os.Signal) {
 		return
 	}
 	e.cmd.Process.Signal(sig) //nolint:errcheck // it may have ended
-	timer := time.AfterFunc(5*time.Second, func() { e.cmd.Process.Kill() })
+	timer := time.AfterFunc(sandbox.Patience, func() { e.cmd.Process.Kill() })
 	e.cmd.Wait() //nolint:errcheck // ended by a signal
 	timer.Stop()
 	e.cmd = nil

@@ -83,7 +83,7 @@ func start(t *testing.T, ns *sandbox.NS, dir string, args ...string) *service {
 func (s *service) hear(t *testing.T, want string) (rest string) {
 	t.Helper()
 	buf := make([]byte, 4096)
-	if err := s.notify.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := s.notify.SetReadDeadline(time.Now().Add(sandbox.Patience)); err != nil {
 		t.Fatal(err)
 	}
 	for {
@@ -105,7 +105,7 @@ func (s *service) stop(t *testing.T, sig os.Signal) int {
 	}
 	select {
 	case <-s.ended:
-	case <-time.After(20 * time.Second):
+	case <-time.After(sandbox.Patience):
 		t.Fatal("it does not end")
 	}
 	return s.cmd.ProcessState.ExitCode()
@@ -208,7 +208,7 @@ func fails(t *testing.T, cmd *exec.Cmd, ns *sandbox.NS) string {
 	t.Helper()
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
-	timer := time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() })
+	timer := time.AfterFunc(sandbox.Patience, func() { _ = cmd.Process.Kill() })
 	defer timer.Stop()
 	_ = ns.Do(cmd.Run) // the state tells
 	if code := cmd.ProcessState.ExitCode(); code != 1 {
@@ -286,7 +286,7 @@ func TestAfterKill(t *testing.T) {
 // the background: before, nothing can have been sent with it.
 func (s *service) awaitLease(t *testing.T) {
 	t.Helper()
-	for range 500 {
+	if !sandbox.Await(func() bool {
 		var status struct {
 			Journal struct {
 				Leases int `json:"leases"`
@@ -295,12 +295,10 @@ func (s *service) awaitLease(t *testing.T) {
 		if err := json.Unmarshal([]byte(s.run(t, "esp", "status", "-j")), &status); err != nil {
 			t.Fatal(err)
 		}
-		if status.Journal.Leases > 0 {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
+		return status.Journal.Leases > 0
+	}) {
+		t.Fatal("no lease is written")
 	}
-	t.Fatal("no lease is written")
 }
 
 // A journal that is put back, or gone, is noticed, and said with what to do.
@@ -345,12 +343,10 @@ func TestOtherNamespace(t *testing.T) {
 		}
 	}()
 	s := &service{ns: outside, dir: dir}
-	for range 200 {
-		if _, err := s.try(t, "--engine", "userspace", "state", "count"); err == nil {
-			break
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+	sandbox.Await(func() bool {
+		_, err := s.try(t, "--engine", "userspace", "state", "count")
+		return err == nil
+	})
 	if out, err := ns.Run(binary(t), "--socket", socket, "--engine", "userspace", "iface", "add", "vpn0", "if_id", "7"); err != nil {
 		t.Fatal(out)
 	}

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/xfrmctl/xfrmctl/tests/engine"
+	"github.com/xfrmctl/xfrmctl/tests/sandbox"
 )
 
 // TestNoCoreFiles ends processes that have keys in the ways that leave core files,
@@ -115,10 +116,8 @@ func startWithKey(t *testing.T, bin string, words []string) *keyProcess {
 			return cmd.Run() == nil
 		}
 	}
-	for deadline := time.Now().Add(20 * time.Second); !ready(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("it takes no key:\n%s", p.said.String())
-		}
+	if !sandbox.Await(ready) {
+		t.Fatalf("it takes no key:\n%s", p.said.String())
 	}
 	return p
 }

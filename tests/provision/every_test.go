@@ -7,7 +7,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/xfrmctl/xfrmctl/tests/sandbox"
 )
@@ -45,12 +44,9 @@ func TestEvery(t *testing.T) {
 		t.Cleanup(func() { cmd.Process.Kill() })
 		until := func(want string) {
 			t.Helper()
-			for deadline := time.Now().Add(15 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-				if strings.Contains(out.String(), want) {
-					return
-				}
+			if !sandbox.Await(func() bool { return strings.Contains(out.String(), want) }) {
+				t.Fatalf("it never said %q, but\n%s", want, out)
 			}
-			t.Fatalf("it never said %q, but\n%s", want, out)
 		}
 		until(firstApply(userspace))
 		e.ns.MustRun(t, sandbox.IP(), "route", "del", "10.2.0.0/16", "dev", "ipsec0")

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/xfrmctl/xfrmctl/tests/engine"
 	"github.com/xfrmctl/xfrmctl/tests/sandbox"
@@ -112,11 +111,11 @@ func (e *end) do(t *testing.T, verb string, words ...string) string {
 func ping(e *end, n int) error {
 	var out string
 	var err error
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	if sandbox.Await(func() bool {
 		out, err = e.ns.Run("ping", "-c", fmt.Sprint(n), "-i", "0.02", "-W", "1", "-I", "10.1.0.1", "10.2.0.1")
-		if err == nil {
-			return nil
-		}
+		return err == nil
+	}) {
+		return nil
 	}
 	return fmt.Errorf("%w\n%s", err, out)
 }

@@ -3,7 +3,6 @@ package provision
 import (
 	"math/rand/v2"
 	"testing"
-	"time"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/provision"
@@ -35,12 +34,12 @@ func TestStrongswan(t *testing.T) {
 	carries := func(when string) {
 		t.Helper()
 		var out string
-		for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-			if out, err = e.ns.Run("ping", "-c", "3", "-i", "0.1", "-W", "1", "-I", insideA, insideB); err == nil {
-				return
-			}
+		if !sandbox.Await(func() bool {
+			out, err = e.ns.Run("ping", "-c", "3", "-i", "0.1", "-W", "1", "-I", insideA, insideB)
+			return err == nil
+		}) {
+			t.Fatalf("%s: %v\n%s", when, err, out)
 		}
-		t.Fatalf("%s: %v\n%s", when, err, out)
 	}
 	carries("before")
 	x := newTrials(t, e, manyTunnels)

@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/xfrmctl/xfrmctl/tests/sandbox"
 )
@@ -39,16 +38,15 @@ func (e *end) applied(t *testing.T, binary string, words ...string) (writes stri
 func (e *end) stamped(t *testing.T) {
 	t.Helper()
 	var writes string
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
-		var quick bool
-		if writes, quick = e.applied(t, e.binary); quick {
-			if writes != "0 writes" {
-				t.Fatalf("the short way says %q", writes)
-			}
-			return
-		}
+	if !sandbox.Await(func() (quick bool) {
+		writes, quick = e.applied(t, e.binary)
+		return quick
+	}) {
+		t.Fatalf("apply never takes the short way; it says %q", writes)
 	}
-	t.Fatalf("apply never takes the short way; it says %q", writes)
+	if writes != "0 writes" {
+		t.Fatalf("the short way says %q", writes)
+	}
 }
 
 // TestUnchanged: apply takes the short way while nothing but counters differs, and
@@ -60,15 +58,14 @@ func TestUnchanged(t *testing.T) {
 		e.write(t, text)
 		e.do(t, "apply")
 	}
-	carried := false
-	for deadline := time.Now().Add(10 * time.Second); !carried && time.Now().Before(deadline); {
+	if !sandbox.Await(func() (carried bool) {
 		east.stamped(t)
 		if err := ping(east, 20); err != nil {
 			t.Fatal(err)
 		}
 		_, carried = east.applied(t, east.binary)
-	}
-	if !carried {
+		return carried
+	}) {
 		t.Error("traffic is a difference")
 	}
 	for _, tc := range unchangedCases(east, text) {

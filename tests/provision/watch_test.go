@@ -35,13 +35,14 @@ func stay(t *testing.T, e *end, words ...string) *staying {
 // until waits until it has said something since the mark, and returns a new mark.
 func (s *staying) until(t *testing.T, mark int, want string) int {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if text := s.out.String(); strings.Contains(text[mark:], want) {
-			return len(text)
-		}
+	text := ""
+	if !sandbox.Await(func() bool {
+		text = s.out.String()
+		return strings.Contains(text[mark:], want)
+	}) {
+		t.Fatalf("it never said %q, but\n%s", want, text)
 	}
-	t.Fatalf("it never said %q, but\n%s", want, s.out)
-	return 0
+	return len(text)
 }
 
 // end tells it to end.

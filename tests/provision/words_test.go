@@ -35,11 +35,10 @@ func named(t *testing.T) (name string, run func(name string, args ...string) (st
 
 // eventually waits for pings from one namespace to pass.
 func eventually(run func(string, ...string) (string, error), words ...string) (out string, err error) {
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		if out, err = run("ping", append([]string{"-c", "3", "-i", "0.02", "-W", "1"}, words...)...); err == nil {
-			return out, nil
-		}
-	}
+	sandbox.Await(func() bool {
+		out, err = run("ping", append([]string{"-c", "3", "-i", "0.02", "-W", "1"}, words...)...)
+		return err == nil
+	})
 	return out, err
 }
 

@@ -3,7 +3,6 @@ package sandbox
 import (
 	"strings"
 	"testing"
-	"time"
 )
 
 // A Pair is two namespaces joined by a veth pair whose ends are called Wire,
@@ -41,13 +40,11 @@ func NewPair(t testing.TB) *Pair {
 // there before and after wants them before.
 func (p *Pair) Settle(t testing.TB) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
 	for _, ns := range []*NS{p.A, p.B} {
-		for !strings.Contains(ns.MustRun(t, IP(), "-6", "addr", "show", "dev", Wire, "scope", "link"), "fe80::") {
-			if time.Now().After(deadline) {
-				t.Fatalf("%s has no link-local address after 20 s", Wire)
-			}
-			time.Sleep(20 * time.Millisecond)
+		if !Await(func() bool {
+			return strings.Contains(ns.MustRun(t, IP(), "-6", "addr", "show", "dev", Wire, "scope", "link"), "fe80::")
+		}) {
+			t.Fatalf("%s has no link-local address", Wire)
 		}
 	}
 }

@@ -180,20 +180,19 @@ func Start(t *testing.T, ns *sandbox.NS, root string, cfg *Config) *Charon {
 	c.PID = cmd.Process.Pid
 	t.Cleanup(func() {
 		cmd.Process.Signal(os.Interrupt) //nolint:errcheck // it may have ended
-		timer := time.AfterFunc(3*time.Second, func() { cmd.Process.Kill() })
+		timer := time.AfterFunc(sandbox.Patience, func() { cmd.Process.Kill() })
 		cmd.Wait() //nolint:errcheck // ended by a signal
 		timer.Stop()
 	})
-	for range 200 {
-		var out string
-		if out, err = c.Swanctl("--load-all"); err == nil {
-			return c
-		}
-		err = fmt.Errorf("%w: %s", err, out)
-		time.Sleep(50 * time.Millisecond)
+	var out string
+	if sandbox.Await(func() bool {
+		out, err = c.Swanctl("--load-all")
+		return err == nil
+	}) {
+		return c
 	}
 	b, _ := os.ReadFile(log.Name()) // there is nothing better to say
-	t.Fatalf("charon does not answer: %v\n%s", err, b)
+	t.Fatalf("charon does not answer: %v: %s\n%s", err, out, b)
 	return nil
 }
 

@@ -8,7 +8,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -81,15 +80,13 @@ func awaitAddrs(t testing.TB, ns *sandbox.NS, name string, addrs []string) {
 			want++
 		}
 	}
-	for range 200 {
+	if !sandbox.Await(func() bool {
 		local := ns.MustRun(t, sandbox.IP(), "-6", "route", "show", "table", "local", "type", "local", "dev", name)
 		tentative := ns.MustRun(t, sandbox.IP(), "-6", "addr", "show", "dev", name, "tentative")
-		if strings.Count(local, "local ") >= want && tentative == "" {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
+		return strings.Count(local, "local ") >= want && tentative == ""
+	}) {
+		t.Fatalf("the IPv6 addresses of %s are not ready", name)
 	}
-	t.Fatalf("the IPv6 addresses of %s are not ready", name)
 }
 
 func index(t testing.TB, ns *sandbox.NS, name string) (n int) {
@@ -132,12 +129,12 @@ func (d *Device) Write(b []byte) error {
 }
 
 // Read returns the next packet that is the test's own, and its virtio header, or
-// nil when none has come for a second. Borrowed until the next call.
+// nil when none has come for long. Borrowed until the next call.
 func (d *Device) Read(ours func(pkt []byte) bool) (segment.Header, []byte) {
 	d.t.Helper()
 	for {
 		p := []unix.PollFd{{Fd: int32(d.fd), Events: unix.POLLIN}}
-		n, err := unix.Poll(p, int(time.Second/time.Millisecond))
+		n, err := unix.Poll(p, int(sandbox.Patience.Milliseconds()))
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}

@@ -14,7 +14,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/xfrmctl/xfrmctl/tests/engine"
 	"github.com/xfrmctl/xfrmctl/tests/sandbox"
@@ -30,9 +29,6 @@ const (
 	watchUnit  = "xfrmctl-watch@office.service"
 	espUnit    = "xfrmctl-esp.service"
 )
-
-// patience is how long something may take that happens in an instant.
-const patience = 60 * time.Second
 
 // machine is a systemd that runs in a network namespace.
 type machine struct {
@@ -159,9 +155,7 @@ func (m *machine) show(unit, property string) string {
 // until waits for a condition.
 func (m *machine) until(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !is(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not after %v: %s", patience, what)
-		}
+	if !sandbox.Await(is) {
+		t.Fatalf("not after %v: %s", sandbox.Patience, what)
 	}
 }
