@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/xfrmctl/xfrmctl/tests/engine"
 	"github.com/xfrmctl/xfrmctl/tests/sandbox"
@@ -43,9 +42,9 @@ func TestConvert(t *testing.T) {
 func under(t *testing.T, a, e *end, words string) {
 	t.Helper()
 	f := startFlood(t, a)
-	time.Sleep(100 * time.Millisecond)
+	f.goesOn(t)
 	o := e.convert(t, words)
-	time.Sleep(100 * time.Millisecond)
+	f.goesOn(t)
 	sent, lost := f.stop(t)
 	t.Logf("%s %s: %s, interrupted for %.1f of at most %.0f ms; %d of %d pings lost", e.name, words, o.Event, o.Interrupted, o.Bound, lost, sent)
 	if o.Interrupted > o.Bound {
@@ -54,9 +53,6 @@ func under(t *testing.T, a, e *end, words string) {
 	// two pings are on their way when traffic stops
 	if float64((lost-2)*interval) > max(o.Bound, o.Interrupted) {
 		t.Errorf("%d pings, one in %d ms, were lost; %.0f ms were stated", lost, interval, o.Bound)
-	}
-	if sent <= lost {
-		t.Errorf("none of %d pings was answered", sent)
 	}
 	ping(t, a)
 }
@@ -106,6 +102,7 @@ func TestLate(t *testing.T) {
 	a.convert(t, "vti0")
 	a.batch(t, "route del 10.2.0.0/16\nroute add 10.2.0.1/32 dev vti0 metric 3 src 10.1.0.1\naddr add 10.66.0.1/32 dev vti0\n")
 	f := startFlood(t, a)
+	f.goesOn(t)
 	out, err := a.try("convert", "--undo")
 	f.stop(t)
 	if err != nil || !strings.Contains(out, "route 10.2.0.1/32 came after the conversion") {

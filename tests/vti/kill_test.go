@@ -31,6 +31,7 @@ func TestKill(t *testing.T) {
 			ping(t, a)
 			before := a.picture(t)
 			f := startFlood(t, a)
+			f.goesOn(t)
 			forward, _ := a.child(t, job{Way: "convert"})
 			back, _ := a.child(t, job{Way: "undo"})
 			same(t, "undone", before, a.picture(t))

@@ -1,12 +1,14 @@
 package vti
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"net/netip"
 	"os/exec"
 	"regexp"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -97,28 +99,55 @@ const interval = 4
 
 // flood sends pings until it is stopped.
 type flood struct {
-	cmd *exec.Cmd
-	out bytes.Buffer
+	cmd      *exec.Cmd
+	errs     bytes.Buffer
+	answered atomic.Int64
+	end      chan string // what ping said in the end
 }
 
 func startFlood(t *testing.T, e *end) *flood {
 	t.Helper()
-	f := &flood{cmd: exec.Command("ping", "-q", "-i", fmt.Sprintf("%.3f", interval/1000.0), "-W", "1", "-I", innerA, innerB)}
-	f.cmd.Stdout, f.cmd.Stderr = &f.out, &f.out
+	f := &flood{cmd: exec.Command("ping", "-i", fmt.Sprintf("%.3f", interval/1000.0), "-W", "1", "-I", innerA, innerB), end: make(chan string, 1)}
+	f.cmd.Stderr = &f.errs
+	out, err := f.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := e.ns.Do(f.cmd.Start); err != nil {
 		t.Fatal(err)
 	}
+	go func() {
+		last := ""
+		for in := bufio.NewScanner(out); in.Scan(); {
+			if strings.Contains(in.Text(), " bytes from ") {
+				f.answered.Add(1)
+			} else {
+				last += in.Text() + "\n"
+			}
+		}
+		f.end <- last
+	}()
 	return f
+}
+
+// goesOn waits until more pings are answered.
+func (f *flood) goesOn(t *testing.T) {
+	t.Helper()
+	before := f.answered.Load()
+	if !sandbox.Await(func() bool { return f.answered.Load() > before }) {
+		t.Errorf("no ping is answered behind %d", before)
+	}
 }
 
 // stop returns how many were sent, and how many were not answered.
 func (f *flood) stop(t *testing.T) (sent, lost int) {
 	t.Helper()
 	f.cmd.Process.Signal(syscall.SIGINT) //nolint:errcheck // Wait tells
-	f.cmd.Wait()                         //nolint:errcheck // exits with 1 when something was lost
-	m := regexp.MustCompile(`(\d+) packets transmitted, (\d+) received`).FindStringSubmatch(f.out.String())
+	out := <-f.end
+	f.cmd.Wait() //nolint:errcheck // exits with 1 when something was lost
+	m := regexp.MustCompile(`(\d+) packets transmitted, (\d+) received`).FindStringSubmatch(out)
 	if m == nil {
-		t.Fatalf("ping: %s", f.out.String())
+		t.Fatalf("ping: %s%s", out, f.errs.String())
 	}
 	sent, _ = strconv.Atoi(m[1]) // digits
 	got, _ := strconv.Atoi(m[2])
