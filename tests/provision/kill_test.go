@@ -104,7 +104,9 @@ func TestKill(t *testing.T) {
 			*kills = min(*kills, 5)
 		}
 		killed, took := 0, 50*time.Millisecond
-		for n := range *kills {
+		// one that was killed too late, by chance or because the machine was busy with
+		// something else, is no reason to give up
+		for n := 0; n < *kills || killed < *kills/5 && n < 10**kills; n++ {
 			text := strings.ReplaceAll(all[r.IntN(len(all))], "@EPOCH@", fmt.Sprint(n+1))
 			path := e.write(t, text)
 			plan := e.do(t, "plan", "--prune")

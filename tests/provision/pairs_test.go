@@ -131,7 +131,8 @@ func (c *campaign) pairs(t *testing.T, e, peer *end, r *rand.Rand, every, random
 		}
 		old, done.messages = next, x.killed
 	}
-	for ; done.random < random && c.time(); done.random++ {
+	// a process that was killed too late, by chance, is no reason to give up
+	for ; (done.random < random || 5*done.killed < random && done.random < 10*random) && c.time(); done.random++ {
 		old = randomDocument(r, c.size(r, r.Float64()), x.most, c.userspace)
 		x.kill(t, old, 0, time.Duration(1+r.Int64N(1+int64(x.took))))
 		done.killed = x.killed - done.messages
@@ -170,7 +171,7 @@ func (c *campaign) report() {
 	if d.every < c.every || d.random < c.random {
 		c.t.Logf("go on with XFRMCTL_PAIRS=%d XFRMCTL_PAIRS_RANDOM=%d XFRMCTL_PAIRS_SEED=%d", c.every-d.every, c.random-d.random, c.next)
 	}
-	if d.messages < 2*d.every || d.killed < d.random/5 {
+	if d.messages < 2*d.every || d.killed < min(d.random, c.random)/5 {
 		c.t.Errorf("only %d and %d processes were killed", d.messages, d.killed)
 	}
 }
