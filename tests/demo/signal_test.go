@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/demo"
+	"github.com/xfrmctl/xfrmctl/tests/sandbox"
 )
 
 // traces is what a demo could leave behind.
@@ -131,28 +132,57 @@ func readUpTo(t *testing.T, r *os.File, upTo string) {
 func awaitNamespaces(t *testing.T, pid, n int) (made []string) {
 	t.Helper()
 	own := namespacesOf("self")
-	for range 500 {
+	if !sandbox.Await(func() bool {
 		made = slices.DeleteFunc(namespacesOf(pid), func(ns string) bool { return slices.Contains(own, ns) })
-		if len(made) >= n {
-			return made
-		}
-		time.Sleep(10 * time.Millisecond)
+		return len(made) >= n
+	}) {
+		t.Fatalf("the demo has %d namespaces, want %d", len(made), n)
 	}
-	t.Fatalf("the demo has %d namespaces, want %d", len(made), n)
-	return nil
+	return made
 }
 
-// end sends a signal and lets the demo end.
+// end sends a signal and lets the demo end, once it has heard of it: then none of
+// its threads has anything to do.
 func (h *held) end(t *testing.T, sig os.Signal) {
 	t.Helper()
 	if err := h.cmd.Process.Signal(sig); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(300 * time.Millisecond) // the program hears of it before it goes on
+	still := 0
+	if !sandbox.Await(func() bool {
+		if still++; !idle(h.cmd.Process.Pid) {
+			still = 0
+		}
+		return still == 5
+	}) {
+		t.Fatal("the demo does not come to rest")
+	}
 	if _, err := new(bytes.Buffer).ReadFrom(h.out); err != nil {
 		t.Fatal(err)
 	}
 	_ = h.cmd.Wait() // the state tells
+}
+
+// idle reports whether all threads of a process sleep, and no signal waits for
+// one of them, or it has ended.
+func idle(pid int) bool {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid)) // the pattern is good
+	for _, path := range threads {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return false // it has just ended
+		}
+		for line := range strings.Lines(string(b)) {
+			name, value, _ := strings.Cut(line, ":")
+			value = strings.TrimSpace(value)
+			switch {
+			case name == "State" && !strings.HasPrefix(value, "S") && !strings.HasPrefix(value, "Z"),
+				(name == "SigPnd" || name == "ShdPnd") && strings.Trim(value, "0") != "" && !strings.Contains(string(b), "\nState:\tZ"):
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // holders returns the processes that hold one of the namespaces.
@@ -255,23 +285,30 @@ func TestCancelWhileWaiting(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	d := deaf{opened: make(chan struct{}, 2)}
-	var cancelled time.Time
-	pinging := &watcher{word: "sent  answered", seen: func() { cancelled = time.Now(); cancel() }}
-	r, err := demo.Run(ctx, &demo.Config{Engines: []demo.Engine{d}, Out: pinging})
+	pinging := &watcher{word: "sent  answered", seen: cancel}
+	var r *demo.Report
+	var err error
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		r, err = demo.Run(ctx, &demo.Config{Engines: []demo.Engine{d}, Out: pinging, Wait: time.Hour})
+	}()
+	select {
+	case <-ctx.Done():
+	case <-ended:
+	}
+	select {
+	case <-ended:
+	case <-time.After(sandbox.Patience):
+		t.Fatal("it goes on waiting for an answer")
+	}
 	if !errors.Is(err, context.Canceled) || r.OK || r.Error != "interrupted" {
 		t.Errorf("error %v, report %+v", err, r)
 	}
-	// the first answer would be waited for three seconds
-	if took := time.Since(cancelled); took > 2900*time.Millisecond {
-		t.Errorf("it went on for %s", took)
+	// threads end a little later
+	if !sandbox.Await(func() bool { return cmp.Equal(before, namespacesOf("self")) }) {
+		t.Errorf("namespaces %v before, %v afterwards", before, namespacesOf("self"))
 	}
-	for range 200 { // threads end a little later
-		if cmp.Equal(before, namespacesOf("self")) {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Errorf("namespaces %v before, %v afterwards", before, namespacesOf("self"))
 }
 
 // watcher calls seen a little after a word has been written.

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -27,6 +28,9 @@ type Config struct {
 	// Kernel() alone.
 	Engines []Engine
 	Out     io.Writer // gets a transcript, step by step; nil none
+	// Wait is how long the answer to a ping may take, as long as none has failed
+	// to come; 0: three seconds.
+	Wait time.Duration
 }
 
 // pings is how many are sent in each flow.
@@ -67,12 +71,15 @@ func (e *PrivilegeError) Unwrap() error { return e.Err }
 // error, or what went wrong. When Run returns, all that it made is gone or
 // being taken down by the kernel.
 func Run(ctx context.Context, cfg *Config) (*Report, error) {
-	r := &runner{engines: []Engine{Kernel()}, out: &transcript{w: io.Discard}, report: &Report{Tunnels: []Tunnel{}}, carried: map[netlinkx.SPI]carriage{}}
+	r := &runner{engines: []Engine{Kernel()}, out: &transcript{w: io.Discard}, report: &Report{Tunnels: []Tunnel{}}, wait: firstWait, carried: map[netlinkx.SPI]carriage{}}
 	if cfg != nil && len(cfg.Engines) > 0 {
 		r.engines = cfg.Engines
 	}
 	if cfg != nil && cfg.Out != nil {
 		r.out = &transcript{w: cfg.Out}
+	}
+	if cfg != nil && cfg.Wait > 0 {
+		r.wait = cfg.Wait
 	}
 	r.report.Engine, r.report.Kernel = r.engines[0].Name(), release()
 	err := r.run(ctx)

@@ -21,6 +21,10 @@ const (
 	shortWait = time.Second
 	// bindWait is how long a new address may take to be usable.
 	bindWait = 3 * time.Second
+	// answerTick and bindTick are the pieces in which these times pass: a machine
+	// that stands still for seconds uses up one.
+	answerTick = 100 * time.Millisecond
+	bindTick   = 5 * time.Millisecond
 )
 
 // pinger sends echo requests from one address to another and waits for each
@@ -89,15 +93,15 @@ func awaitAddress(ctx context.Context, ns *Namespace, a netip.Addr) error {
 // bind gives the socket its address. A new IPv6 address cannot be used at once:
 // the kernel finishes it in the background, and drops what comes for it.
 func bind(ctx context.Context, fd int, from netip.Addr) error {
-	for deadline := time.Now().Add(bindWait); ; {
+	for ticks := bindWait / bindTick; ; ticks-- {
 		err := unix.Bind(fd, sockaddr(from))
-		if !errors.Is(err, unix.EADDRNOTAVAIL) || time.Now().After(deadline) {
+		if !errors.Is(err, unix.EADDRNOTAVAIL) || ticks == 0 {
 			return err
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(5 * time.Millisecond):
+		case <-time.After(bindTick):
 		}
 	}
 }
@@ -122,7 +126,7 @@ func (p *pinger) run(ctx context.Context, n int, wait time.Duration) (answered i
 		case ctx.Err() != nil:
 			return answered, ctx.Err()
 		case err != nil:
-			p.lost, wait = err, shortWait
+			p.lost, wait = err, min(wait, shortWait)
 		default:
 			answered++
 		}
@@ -135,23 +139,34 @@ func (p *pinger) once(ctx context.Context, seq uint16, wait time.Duration) error
 	if _, err := p.sock.Write(request); err != nil {
 		return bare(err)
 	}
-	if err := p.sock.SetReadDeadline(time.Now().Add(wait)); err != nil {
-		return err
+	for range wait / answerTick {
+		answered, err := p.tick(ctx, request)
+		if answered || err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("no answer within %s", wait)
+}
+
+// tick waits for the answer to a request for a while.
+func (p *pinger) tick(ctx context.Context, request []byte) (answered bool, err error) {
+	if err := p.sock.SetReadDeadline(time.Now().Add(answerTick)); err != nil {
+		return false, err
 	}
 	if err := ctx.Err(); err != nil {
-		return err // it may have ended before the deadline was set
+		return false, err // it may have ended before the deadline was set
 	}
 	buf := make([]byte, 1500)
 	for {
 		n, err := p.sock.Read(buf)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return fmt.Errorf("no answer within %s", wait)
+			return false, nil
 		}
 		if err != nil {
-			return bare(err) // such as what an ICMP error said
+			return false, bare(err) // such as what an ICMP error said
 		}
 		if isReply(p.v6, buf[:n], request) {
-			return nil
+			return true, nil
 		}
 	}
 }

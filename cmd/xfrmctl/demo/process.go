@@ -18,7 +18,7 @@ const (
 	// startWait is how long an engine may take until it is ready; stopWait, until
 	// it has ended.
 	startWait = 20 * time.Second
-	stopWait  = 5 * time.Second
+	stopWait  = 20 * time.Second
 )
 
 // process is a program that runs in a namespace. It is killed when the demo

@@ -18,6 +18,7 @@ type runner struct {
 	interfaces bool
 	out        *transcript
 	report     *Report
+	wait       time.Duration // for the first answer
 
 	ns      [2]*Namespace
 	nets    [2]*network
@@ -244,9 +245,9 @@ func (r *runner) flow(ctx context.Context, t *tunnel, f *flow) (Tunnel, error) {
 		return res, err
 	}
 	defer p.close()
-	wait := time.Duration(firstWait)
+	wait := r.wait
 	if r.lost {
-		wait = shortWait
+		wait = min(wait, shortWait)
 	}
 	res.Sent = pings
 	if res.Received, err = p.run(ctx, pings, wait); err != nil {

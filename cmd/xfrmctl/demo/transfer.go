@@ -16,7 +16,7 @@ const (
 	transferTime = time.Second
 	// transferWait is how long it may take until the last byte has arrived,
 	// and how long a connection may take to come about.
-	transferWait = 10 * time.Second
+	transferWait = 30 * time.Second
 	// transferPiece is what is written at a time, in bytes.
 	transferPiece = 256 << 10
 )
