@@ -113,6 +113,57 @@ func TestSource(t *testing.T) {
 	}
 }
 
+// TestBundleIsReadOnce: one reading serves all names, so that the keys of one
+// resolution are of one state of the file; what could not be read is tried again.
+func TestBundleIsReadOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "many")
+	write := func(text string, mode os.FileMode) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := &Source{}
+	read := func(name string) string {
+		t.Helper()
+		b, err := s.Read(context.Background(), "keys:"+path+"#"+name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	write("a first\n", 0o644)
+	if _, err := s.Read(context.Background(), "keys:"+path+"#a"); err == nil {
+		t.Fatal("a file for everybody was read")
+	}
+	write("a first\nb second\na third\n", 0o600)
+	if got := read("a"); got != "first" {
+		t.Errorf("of two lines %q was taken", got)
+	}
+	write("a other\nb other\n", 0o600)
+	if got := read("b"); got != "second" {
+		t.Errorf("the file was read again: %q", got)
+	}
+}
+
+// TestBundleTooLong: a file that is cut short would miss its last keys.
+func TestBundleTooLong(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "many")
+	if err := os.WriteFile(path, []byte("a first\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, maxBundle+1); err != nil {
+		t.Fatal(err)
+	}
+	_, err := (&Source{}).Read(context.Background(), "keys:"+path+"#a")
+	if err == nil || !strings.Contains(err.Error(), "more than") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestDigest: it tells keys apart, names what was followed, and fails as Read does.
 func TestDigest(t *testing.T) {
 	env := map[string]string{"A": strings.Repeat("a", 32), "B": strings.Repeat("b", 32)}

@@ -34,9 +34,10 @@ const (
 // without the newline at the end of a text. It is for one goroutine.
 type Source struct {
 	// Getenv is os.Getenv; replaced by tests.
-	Getenv func(string) string
-	read   map[string][]byte
-	files  map[string]bool
+	Getenv  func(string) string
+	read    map[string][]byte
+	files   map[string]bool
+	bundles map[string]map[string][]byte // by path and name: what keys: leads to
 }
 
 // Check reports what is wrong with a reference, without following it.
@@ -54,8 +55,8 @@ func Check(ref string) error {
 	return errors.New("a key is given by reference: file:PATH, keys:PATH#NAME, env:NAME, command:WORDS or credential:NAME")
 }
 
-// Read follows a reference; each is followed once. Errors never hold anything of
-// what was found.
+// Read follows a reference; each is followed once, and a file of keys: is read
+// once for all its names. Errors never hold anything of what was found.
 func (s *Source) Read(ctx context.Context, ref string) ([]byte, error) {
 	if b, ok := s.read[ref]; ok {
 		return b, nil
@@ -106,11 +107,7 @@ func (s *Source) find(ctx context.Context, ref string) ([]byte, error) {
 	switch kind {
 	case "keys":
 		path, name, _ := strings.Cut(at, "#")
-		b, err := s.file(path, maxBundle)
-		if err != nil {
-			return nil, err
-		}
-		return line(b, name)
+		return s.named(path, name)
 	case "env":
 		v := s.Getenv(at)
 		if v == "" {
@@ -137,14 +134,45 @@ func (s *Source) file(path string, most int64) ([]byte, error) {
 	return readFile(path, most)
 }
 
-// line finds the key of a name among lines of a name and a key each.
-func line(b []byte, name string) ([]byte, error) {
+// named finds the key of a name in a file with many. A file that could not be
+// read is tried again at the next name.
+func (s *Source) named(path, name string) ([]byte, error) {
+	bundle, ok := s.bundles[path]
+	if !ok {
+		b, err := s.file(path, maxBundle)
+		if err != nil {
+			return nil, err
+		}
+		if len(b) > maxBundle {
+			return nil, fmt.Errorf("the file has more than %d bytes: spread its keys over several", maxBundle)
+		}
+		bundle = lines(b)
+		if s.bundles == nil {
+			s.bundles = map[string]map[string][]byte{}
+		}
+		s.bundles[path] = bundle
+	}
+	key, ok := bundle[name]
+	if !ok {
+		return nil, errors.New("the file has no line of that name with a key")
+	}
+	return key, nil
+}
+
+// lines takes b, which it borrows, for lines of a name and a key each, and
+// passes over others. Of two lines of a name the first counts.
+func lines(b []byte) map[string][]byte {
+	keys := map[string][]byte{}
 	for l := range bytes.Lines(b) {
-		if f := bytes.Fields(l); len(f) == 2 && string(f[0]) == name {
-			return f[1], nil
+		f := bytes.Fields(l)
+		if len(f) != 2 {
+			continue
+		}
+		if name := string(f[0]); keys[name] == nil {
+			keys[name] = f[1]
 		}
 	}
-	return nil, errors.New("the file has no line of that name with a key")
+	return keys
 }
 
 // readFile reads up to most bytes, and one, of a file that only its owner may
