@@ -56,7 +56,7 @@ func joinAll() (kernelSocket, error) {
 func (e *ears) close() { _, _ = e.kernel.Close(), e.engine.Close() }
 
 // hear returns what both have sent: the kernel has sent everything when a
-// command ends, the engine a moment later.
+// command ends, the engine a moment later, which is long on a busy machine.
 func (e *ears) hear() (kernel, engine []message, err error) {
 	for {
 		n, err := e.kernel.Recv(e.buf)
@@ -68,14 +68,15 @@ func (e *ears) hear() (kernel, engine []message, err error) {
 		}
 		kernel = append(kernel, maskEvent(append(message(nil), e.buf[:n]...)))
 	}
-	for wait := 300 * time.Millisecond; ; {
-		if len(engine) >= len(kernel) {
-			wait = 3 * time.Millisecond // for one too many
-		}
-		_ = e.engine.SetDeadline(time.Now().Add(wait))
+	for silent := 0; ; {
+		_ = e.engine.SetDeadline(time.Now().Add(3 * time.Millisecond))
 		n, err := e.engine.Recv(e.buf)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return kernel, engine, nil
+			// one too many is not waited for
+			if silent++; len(engine) >= len(kernel) || silent == 2000 {
+				return kernel, engine, nil
+			}
+			continue
 		}
 		if err != nil {
 			return nil, nil, err

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/xfrmctl/xfrmctl/tests/sandbox"
 )
 
 // listener is a running `monitor`.
@@ -71,10 +73,8 @@ func joined(t *testing.T, s *space) int {
 
 func until(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !done(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("timed out: %s", what)
-		}
+	if !sandbox.Await(done) {
+		t.Fatalf("timed out: %s", what)
 	}
 }
 
@@ -107,7 +107,7 @@ func TestMonitor(t *testing.T) {
 					t.Fatalf("%s: %v %v", last, r, err)
 				}
 			}
-			settle(t, theirs, ours)
+			settle(theirs, ours)
 			if left, right := theirs.String(), ours.String(); left != right {
 				t.Errorf("ip and xfrmctl differ: %s", textDifference(left, right))
 			}
@@ -119,16 +119,16 @@ func TestMonitor(t *testing.T) {
 	}
 }
 
-// settle waits until neither prints any more, or both have printed the same.
-func settle(t *testing.T, theirs, ours *listener) {
-	t.Helper()
-	last, since := "", time.Now()
-	until(t, "the monitors to fall silent", func() bool {
+// settle waits until both have printed the same, and no more for a while. The
+// caller looks at what they have printed.
+func settle(theirs, ours *listener) {
+	last, silent := "", 0
+	sandbox.Await(func() bool {
 		left, right := theirs.String(), ours.String()
-		if now := left + right; now != last {
-			last, since = now, time.Now()
+		if silent++; left != right || left == "" || left != last {
+			last, silent = left, 0
 		}
-		return time.Since(since) > time.Second || left == right && time.Since(since) > 300*time.Millisecond
+		return silent == 15
 	})
 }
 

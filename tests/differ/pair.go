@@ -14,6 +14,9 @@ type pair struct {
 	// SPIs that the kernel drew, per side, and how many
 	leftDrawn, rightDrawn map[uint32]uint32
 	drawn                 uint32
+	// hasty pairs are those of a test that looks for differences, which then need
+	// not be looked at for long.
+	hasty bool
 }
 
 // devices exist in both namespaces, with the same indexes.
@@ -78,13 +81,17 @@ func (p *pair) reset() error {
 	return nil
 }
 
-// settled reads the tables until they are as they should be, for half a
-// second at most: the kernel removes an SA for good in the background, and with an
-// IPComp SA its helper.
+// settled reads the tables until they are as they should be, for ten seconds at
+// most, if hasty for half a second: the kernel removes an SA for good in the
+// background, and with an IPComp SA its helper.
 func (p *pair) settled(done func(left, right snapshot) bool) (left, right snapshot, err error) {
+	last := 5 * time.Second
+	if p.hasty {
+		last = 256 * time.Millisecond
+	}
 	for pause := time.Millisecond; ; pause *= 2 {
 		left, right, err = p.snapshots()
-		if err != nil || pause > 256*time.Millisecond || done(left, right) {
+		if err != nil || pause > last || done(left, right) {
 			return left, right, err
 		}
 		time.Sleep(pause)

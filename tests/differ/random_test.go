@@ -26,6 +26,7 @@ type run struct {
 	findings []finding
 	stop     int  // give up after so many findings
 	raw      bool // do not reduce them
+	hasty    bool // there are some: do not look twice
 }
 
 // commands runs n random commands in sequences.
@@ -37,6 +38,7 @@ func (r *run) commands(n int) {
 		if err != nil {
 			r.t.Fatal(err)
 		}
+		p.hasty = r.hasty
 		r.sequence(p, number, min(sequenceLength, n-r.total))
 		p.close()
 		if number%20 == 19 {
@@ -89,6 +91,8 @@ func (r *run) found(p *pair, f finding) {
 		r.findings = append(r.findings, f)
 		return
 	}
+	defer func(hasty bool) { p.hasty = hasty }(p.hasty)
+	p.hasty = true // it is there, and comes again and again
 	m := minimiser{pair: p, excused: func(c command, o outcome) bool { return excuse(c, o) != "" }}
 	small, err := m.minimise(f)
 	if err != nil {
@@ -126,8 +130,8 @@ func (r *run) lists(p *pair, number int, before []command) {
 	for _, words := range [][]string{{"state", "list"}, {"policy", "list"}, {"state", "count"}, {"policy", "count"}, {"policy", "getdefault"}} {
 		c := command{options: option, words: words}
 		left, right := r.reference(p, c)
-		if maskText(left.out, p.leftDrawn) != maskText(right.out, p.rightDrawn) {
-			time.Sleep(300 * time.Millisecond) // an SA may have been about to go
+		for pause := 100 * time.Millisecond; pause < 5*time.Second && maskText(left.out, p.leftDrawn) != maskText(right.out, p.rightDrawn); pause *= 2 {
+			time.Sleep(pause) // an SA may have been about to go
 			left, right = r.reference(p, c)
 		}
 		if maskText(left.out, p.leftDrawn) != maskText(right.out, p.rightDrawn) || left.code != 0 || right.code != 0 {
@@ -202,7 +206,7 @@ func TestHarness(t *testing.T) {
 	}
 	for _, how := range kinds {
 		t.Run(how, func(t *testing.T) {
-			r := &run{t: t, bench: b, left: b.ip, right: brokenTool(t, how, b.ip), g: newGenerator(start), stop: 1, raw: testing.Short()}
+			r := &run{t: t, bench: b, left: b.ip, right: brokenTool(t, how, b.ip), g: newGenerator(start), stop: 1, raw: testing.Short(), hasty: true}
 			r.g.noESP = !b.esp
 			r.commands(1500) // a tool that is broken in a rare word only takes some
 			if len(r.findings) == 0 {
