@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"net/netip"
 	"strings"
 	"syscall"
@@ -271,7 +272,7 @@ func TestListAndGet(t *testing.T) {
 			t.Errorf("missing %s: %v", name, err)
 		}
 	}
-	k.interrupt = maxUint32
+	k.interrupt = math.MaxInt
 	links, err = c.List(t.Context())
 	if !errors.Is(err, netlinkx.ErrDumpInterrupted) || len(links) != 101 {
 		t.Errorf("list that always changes: %d links, %v", len(links), err)

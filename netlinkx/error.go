@@ -12,6 +12,9 @@ import (
 // from network drivers and has no name in user space.
 const errNotSupported syscall.Errno = 524
 
+// errNoData is Linux's ENODATA, which package syscall lacks on some systems.
+const errNoData syscall.Errno = 61
+
 // Error is the kernel's refusal of a request. It answers errors.Is for
 //
 //	fs.ErrNotExist         ESRCH (SAs), ENOENT (policies), ENODEV

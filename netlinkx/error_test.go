@@ -69,7 +69,7 @@ func TestErrorIs(t *testing.T) {
 		syscall.EPERM:  fs.ErrPermission, syscall.EACCES: fs.ErrPermission,
 		syscall.EOPNOTSUPP: errors.ErrUnsupported, syscall.EPROTONOSUPPORT: errors.ErrUnsupported, syscall.ENOSYS: errors.ErrUnsupported,
 		syscall.EAFNOSUPPORT: errors.ErrUnsupported, syscall.ENOPROTOOPT: errors.ErrUnsupported, 524: errors.ErrUnsupported,
-		syscall.EINVAL: nil, syscall.ENOBUFS: nil, syscall.EBUSY: nil, syscall.ENODATA: nil, syscall.ERANGE: nil,
+		syscall.EINVAL: nil, syscall.ENOBUFS: nil, syscall.EBUSY: nil, errNoData: nil, syscall.ERANGE: nil,
 	}
 	for errno, want := range tests {
 		err := fmt.Errorf("wrapped: %w", newError(AddSA(testSA()), nil, ackInfo{errno: errno}))

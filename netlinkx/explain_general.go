@@ -14,7 +14,7 @@ var migrateRules = []rule{
 	{words: "number of sas to migrate", hint: "a migration moves 1 to 6 SAs"},
 	{words: "migrate cannot be null", hint: "all four addresses of every entry must be given and must not be unspecified"},
 	{words: "migrate must be unique", hint: "two entries name the same old addresses, protocol, mode and reqid"},
-	{msgs: bothMigrate, errno: syscall.ENODATA, hint: "the policy is there, but no sa has an entry's old addresses, protocol, mode and reqid; run: xfrmctl state list"},
+	{msgs: bothMigrate, errno: errNoData, hint: "the policy is there, but no sa has an entry's old addresses, protocol, mode and reqid; run: xfrmctl state list"},
 	{msgs: bothMigrate, errno: syscall.EEXIST, hint: "an sa with the new destination, the same spi and protocol exists already; run: xfrmctl state list"},
 	{words: "invalid spi 0x0", hint: "a migration names the sa by its spi, which must not be 0"},
 	{words: "reserved field", hint: "the kernel knows a field that this package does not set: a newer kernel may have changed the message"},

@@ -75,7 +75,7 @@ var migrateCases = []hintCase{
 	{"too many entries", MigratePolicy(&Migrate{}), eINVAL, "Invalid number of SAs to migrate, must be 0 < num <= XFRM_MAX_DEPTH (6)", "", []string{"1 to 6"}},
 	{"null address", MigratePolicy(&Migrate{}), eINVAL, "Addresses in the MIGRATE attribute's list cannot be null", "", []string{"unspecified"}},
 	{"twins", MigratePolicy(&Migrate{}), eINVAL, "Entries in the MIGRATE attribute's list must be unique", "", []string{"two entries"}},
-	{"no sa", MigratePolicy(&Migrate{}), syscall.ENODATA, "", "", []string{"no sa has"}},
+	{"no sa", MigratePolicy(&Migrate{}), errNoData, "", "", []string{"no sa has"}},
 	{"taken", MigrateSA(&MigrateState{}), syscall.EEXIST, "New SA tuple already occupied", "", []string{"exists already"}},
 	{"failed to add", MigrateSA(&MigrateState{}), syscall.EEXIST, "Failed to add migrated state", "", []string{"exists already"}},
 	{"spi 0", MigrateSA(&MigrateState{}), eINVAL, "Invalid SPI 0x0", "", []string{"must not be 0"}},

@@ -28,7 +28,7 @@ func (db *DB) Migrate(_ Cause, m *netlinkx.Migrate) error {
 	}
 	tmpls, n := movedTemplates(p, m.Entries)
 	if n == 0 {
-		return errno(syscall.ENODATA)
+		return errno(rules.ErrnoNoData)
 	}
 	olds, err := db.migrateSAs(m)
 	if err != nil {
@@ -137,10 +137,10 @@ func (db *DB) migrateSAs(m *netlinkx.Migrate) (olds []*SA, err *Refusal) {
 			c.MTimerThresh, c.NATKeepalive = 0, 0
 		}
 		if o := db.sas.Locate(&c); o != nil && o != sa {
-			return nil, errno(syscall.ENODATA)
+			return nil, errno(rules.ErrnoNoData)
 		}
 		if _, err := rules.CheckTransform(&c); err != nil {
-			return nil, &Refusal{Errno: syscall.ENODATA, Text: err.Text}
+			return nil, &Refusal{Errno: rules.ErrnoNoData, Text: err.Text}
 		}
 		moves = append(moves, pair{sa, &c})
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/rules"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/xfrmstat"
 )
 
@@ -85,7 +86,7 @@ func TestMigrateRefusals(t *testing.T) {
 	must(t, db.AddPolicy(Cause{}, testPolicy(netlinkx.PolicyOut, func(p *netlinkx.Policy) { p.Templates[0].ReqID = 1 })))
 	other := move
 	other.ReqID = 2
-	refuses(t, db.Migrate(Cause{}, migration(other)), syscall.ENODATA, "")
+	refuses(t, db.Migrate(Cause{}, migration(other)), rules.ErrnoNoData, "")
 	m := migration(move)
 	m.Policy.Dir = 3
 	refuses(t, db.Migrate(Cause{}, m), syscall.EINVAL, "Invalid policy direction")

@@ -28,6 +28,9 @@ func (r *Refusal) Error() string {
 // Unwrap returns the errno.
 func (r *Refusal) Unwrap() error { return r.Errno }
 
+// ErrnoNoData is Linux's ENODATA, which package syscall lacks on some systems.
+const ErrnoNoData syscall.Errno = 61
+
 // Refuse returns a refusal with a text.
 func Refuse(errno syscall.Errno, text string) *Refusal { return &Refusal{Errno: errno, Text: text} }
 
