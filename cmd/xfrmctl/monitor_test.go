@@ -131,7 +131,7 @@ func listening(t *testing.T, k *fakeKernel, words string, lines int, events func
 		time.Sleep(time.Millisecond)
 	}
 	events()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if strings.Count(out.String()+errs.String(), "\n") >= lines {
 			break
 		}

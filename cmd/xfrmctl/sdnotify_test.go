@@ -25,7 +25,7 @@ func TestServiceManager(t *testing.T) {
 	}
 	m.tell("READY=1", "STATUS=serving")
 	buf := make([]byte, 100)
-	if err := l.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := l.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	n, _, err := l.ReadFrom(buf)

@@ -122,7 +122,7 @@ func TestWhatCounts(t *testing.T) {
 			} else {
 				b.routing.Notify(grpLink, c.m)
 			}
-			atMost := 10 * time.Second
+			atMost := time.Minute
 			if c.want == "" {
 				atMost = 300 * time.Millisecond
 			}
@@ -142,30 +142,37 @@ func TestWhatCounts(t *testing.T) {
 func TestNewNames(t *testing.T) {
 	b := start(t)
 	b.routing.Notify(grpLink, linkMessage(rtmNewLink, 9, "ipsec0"), addressMessage(9))
-	if c, err := b.w.Wait(t.Context(), 5*time.Second, 0); err != nil || !c.Drift {
+	if c, err := b.w.Wait(t.Context(), time.Minute, 0); err != nil || !c.Drift {
 		t.Error(c, err)
 	}
 	b.routing.Notify(grpLink, addressMessage(9))
-	if c, err := b.w.Wait(t.Context(), 5*time.Second, 0); err != nil || c.What != "an address of ipsec0" {
+	if c, err := b.w.Wait(t.Context(), time.Minute, 0); err != nil || c.What != "an address of ipsec0" {
 		t.Error(c, err)
 	}
 }
 
-// TestSwarm is one change, Look forgets, and hold waits.
+// TestSwarm is one change, Look forgets, and hold waits. A machine that stands
+// still in the middle of a swarm makes two of it, but not again and again.
 func TestSwarm(t *testing.T) {
 	b := start(t)
-	for range 1000 {
-		b.xfrm.Notify(netlinkx.GroupSA, saMessage(150))
-	}
-	if c, err := b.w.Wait(t.Context(), 10*time.Second, 0); err != nil || !c.Drift {
-		t.Error(c, err)
-	}
-	if c, err := b.w.Wait(t.Context(), 500*time.Millisecond, 0); err != nil || c != (Change{}) {
-		t.Error("a second change", c, err)
+	for tries := 1; ; tries++ {
+		for range 1000 {
+			b.xfrm.Notify(netlinkx.GroupSA, saMessage(150))
+		}
+		if c, err := b.w.Wait(t.Context(), time.Minute, 0); err != nil || !c.Drift {
+			t.Error(c, err)
+		}
+		c, err := b.w.Wait(t.Context(), 500*time.Millisecond, 0)
+		if err == nil && c == (Change{}) {
+			break
+		}
+		if err != nil || tries == 5 {
+			t.Fatal("a second change", c, err)
+		}
 	}
 	b.xfrm.Notify(netlinkx.GroupSA, saMessage(150))
 	begun := time.Now()
-	if c, err := b.w.Wait(t.Context(), 10*time.Second, 600*time.Millisecond); err != nil || !c.Drift || time.Since(begun) < 600*time.Millisecond {
+	if c, err := b.w.Wait(t.Context(), time.Minute, 600*time.Millisecond); err != nil || !c.Drift || time.Since(begun) < 600*time.Millisecond {
 		t.Errorf("%v, %v after %v", c, err, time.Since(begun))
 	}
 }
@@ -222,7 +229,7 @@ func TestFiles(t *testing.T) {
 			}
 			for range 2 { // the second time over what the first has made
 				change(t, dir)
-				if c, err := b.w.Wait(t.Context(), 10*time.Second, time.Hour); err != nil || !c.Files {
+				if c, err := b.w.Wait(t.Context(), time.Minute, time.Hour); err != nil || !c.Files {
 					t.Errorf("%+v, %v", c, err)
 				}
 				if name != "written in place" && name != "renamed over" {
@@ -249,7 +256,7 @@ func TestFollow(t *testing.T) {
 	for _, key := range []string{"root", "root.2"} {
 		b.w.Follow([]string{filepath.Join(dir, key), filepath.Join(dir, "no", "such", "folder")})
 		write(key)
-		if c, err := b.w.Wait(t.Context(), 10*time.Second, 0); err != nil || !c.Files {
+		if c, err := b.w.Wait(t.Context(), time.Minute, 0); err != nil || !c.Files {
 			t.Errorf("%s: %+v, %v", key, c, err)
 		}
 	}
@@ -266,7 +273,7 @@ func TestNoFile(t *testing.T) {
 	if err := os.WriteFile(dir+"/office.yaml", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if c, err := b.w.Wait(t.Context(), 10*time.Second, 0); err != nil || !c.Files {
+	if c, err := b.w.Wait(t.Context(), time.Minute, 0); err != nil || !c.Files {
 		t.Errorf("%+v, %v", c, err)
 	}
 }

@@ -214,7 +214,7 @@ func TestManyObjects(t *testing.T) {
 
 func next(t *testing.T, m *netlinkx.Monitor) *netlinkx.Notice {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	n, err := m.Next(ctx)
 	if err != nil {
