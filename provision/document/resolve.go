@@ -93,19 +93,19 @@ func (d *Document) Resolve(ctx context.Context, node string, in *Surroundings) (
 
 // complete adds what depends on all tunnels of the node.
 func (d *Document) complete(ctx context.Context, node string, ends []*end, s *provision.State) {
-	there := map[provision.ID]bool{}
-	for _, p := range s.Policies {
-		there[provision.PolicyObject(p)] = true
-	}
+	add := adderTo(s)
 	underlays := []Value[string]{}
 	if v := d.Nodes[node].Underlay; v.Set {
 		underlays = append(underlays, v)
 	}
 	for _, e := range ends {
-		e.guards(s, there)
+		e.guards(s, add)
 		if e.self.Underlay.Set {
 			underlays = append(underlays, e.self.Underlay)
 		}
+	}
+	for _, e := range ends {
+		e.forwards(add) // behind the guards of all
 	}
 	passGuards(s)
 	if len(ends) > 0 {

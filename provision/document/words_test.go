@@ -188,7 +188,8 @@ func TestGuardExceptions(t *testing.T) {
 		{"10.0.0.0/8", "10.1.0.0/16", "", "block in 10.1.0.0/16>10.0.0.0/8, block fwd 10.1.0.0/16>10.0.0.0/8, block out 10.0.0.0/8>10.1.0.0/16"},
 		{"192.0.2.1/32", "192.0.2.2/32", "", "allow out 192.0.2.1/32>192.0.2.2/32, allow in 192.0.2.2/32>192.0.2.1/32, block fwd 192.0.2.2/32>192.0.2.1/32"},
 		{"fd01::/48", "fd02::/48", "", "block in fd02::/48>fd01::/48, block fwd fd02::/48>fd01::/48"},
-		{"10.1.0.0/16", "10.2.0.0/16", "default_policy: {out: block}", "allow out 10.1.0.0/16>10.2.0.0/16, block in 10.2.0.0/16>10.1.0.0/16, block fwd 10.2.0.0/16>10.1.0.0/16"},
+		{"10.1.0.0/16", "10.2.0.0/16", "default_policy: {out: block}", "allow out 10.1.0.0/16>10.2.0.0/16, block in 10.2.0.0/16>10.1.0.0/16, block fwd 10.2.0.0/16>10.1.0.0/16, allow out 10.2.0.0/16>10.1.0.0/16"},
+		{"10.1.0.0/16", "10.2.0.0/16", "default_policy: {fwd: block}", "block in 10.2.0.0/16>10.1.0.0/16, block fwd 10.2.0.0/16>10.1.0.0/16, block out 10.1.0.0/16>10.2.0.0/16, allow fwd 10.1.0.0/16>10.2.0.0/16"},
 	} {
 		text := strings.NewReplacer("      - {east: 10.1.0.0/16, west: 10.2.0.0/16}\n", fmt.Sprintf("      - {east: %q, west: %q}\n", c.own, c.peers), "replay_window: 2048", "routes: false\n    guard: true").Replace(good)
 		if c.node != "" {

@@ -103,7 +103,7 @@ func TestDefaultPolicy(t *testing.T) {
 		t.Error("packets that no policy allows are taken")
 	}
 	east.write(t, site)
-	if out := east.do(t, "apply"); !strings.Contains(out, "the first: default policy") {
+	if out := east.do(t, "apply"); !strings.Contains(out, "2 objects of ours are not in the document and stay") {
 		t.Error(out)
 	}
 	east.do(t, "apply", "--prune")
@@ -113,5 +113,40 @@ func TestDefaultPolicy(t *testing.T) {
 	east.do(t, "delete")
 	if out := east.ns.MustRun(t, sandbox.IP(), "xfrm", "policy", "getdefault"); strings.Count(out, "accept") != 2 || !strings.Contains(out, "fwd: block") {
 		t.Errorf("after delete: %s", out)
+	}
+}
+
+// TestDefaultPolicyForwards: a machine that drops what no policy allows goes on
+// forwarding between a host behind it and its tunnel, with and without interface,
+// and nothing else.
+func TestDefaultPolicyForwards(t *testing.T) {
+	const device = "    interface: ipsec0\n    addresses: {east: [10.1.0.1/32], west: [10.2.0.1/32]}\n"
+	for name, text := range map[string]string{"interface": site, "no interface": strings.Replace(site, device, "", 1)} {
+		t.Run(name, func(t *testing.T) {
+			east, west := ends(t, false)
+			host := east.hostBehind(t)
+			if text != site {
+				west.batch(t, west.ns, "addr add 10.2.0.1/32 dev lo", "route add default via "+sandbox.A4)
+				east.batch(t, east.ns, "route add default via "+sandbox.B4)
+			}
+			west.batch(t, west.ns, "addr add 198.51.100.1/32 dev lo", "route replace 10.1.9.0/24 via "+sandbox.A4+" table 77", "rule add from 198.51.100.1 table 77")
+			east.batch(t, east.ns, "route add 198.51.100.0/24 via "+sandbox.B4)
+			east.write(t, text)
+			west.do(t, "apply")
+			reaches := func(ns *sandbox.NS, from, to string) bool {
+				_, err := ns.Run("ping", "-c", "2", "-i", "0.05", "-W", "1", "-I", from, to)
+				return err == nil
+			}
+			for _, blocked := range []string{"in: block", "fwd: block", "out: block", "in: block, fwd: block, out: block"} {
+				east.write(t, atEast(text, "default_policy: {"+blocked+"}"))
+				east.do(t, "apply", "--prune")
+				if !reaches(host, "10.1.9.2", "10.2.0.1") || !reaches(west.ns, "10.2.0.1", "10.1.9.2") {
+					t.Errorf("{%s}: the host behind does not reach the other end, or is not reached", blocked)
+				}
+				if got, want := reaches(host, "10.1.9.2", "198.51.100.1"), blocked == "in: block"; got != want {
+					t.Errorf("{%s}: what no tunnel protects is forwarded: %v", blocked, got)
+				}
+			}
+		})
 	}
 }

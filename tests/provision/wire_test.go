@@ -90,11 +90,8 @@ func send(t *testing.T, e *end, interval string) {
 // sendAll sends each of the streams from now on, in the same way.
 func sendAll(t *testing.T, e *end, interval string) {
 	t.Helper()
-	host := sandbox.New(t)
-	e.batch(t, e.ns, "link add lan0 type veth peer name lan0 netns "+host.Path(), "link set lan0 up", "addr add 10.1.9.1/24 dev lan0", "addr add 2001:db8:a:9::1/64 dev lan0 nodad",
-		"addr add "+insideA6+"/128 dev lo nodad", "addr add 10.1.0.1/32 dev lo", "route add default via "+sandbox.B4, "route add default via "+sandbox.B6)
-	e.batch(t, host, "link set lan0 up", "addr add 10.1.9.2/24 dev lan0", "addr add 2001:db8:a:9::2/64 dev lan0 nodad", "route add default via 10.1.9.1", "route add default via 2001:db8:a:9::1")
-	e.ns.MustRun(t, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding")
+	host := e.hostBehind(t)
+	e.batch(t, e.ns, "addr add "+insideA6+"/128 dev lo nodad", "addr add 10.1.0.1/32 dev lo", "route add default via "+sandbox.B4, "route add default via "+sandbox.B6)
 	for k, s := range streams {
 		ns := e.ns
 		if s.behind {
@@ -102,6 +99,16 @@ func sendAll(t *testing.T, e *end, interval string) {
 		}
 		pings(t, ns, "-i", interval, "-s", fmt.Sprint(k*sizeStep), "-I", s.from, s.to)
 	}
+}
+
+// hostBehind makes a host behind an end, which forwards for it.
+func (e *end) hostBehind(t *testing.T) *sandbox.NS {
+	t.Helper()
+	host := sandbox.New(t)
+	e.batch(t, e.ns, "link add lan0 type veth peer name lan0 netns "+host.Path(), "link set lan0 up", "addr add 10.1.9.1/24 dev lan0", "addr add 2001:db8:a:9::1/64 dev lan0 nodad")
+	e.batch(t, host, "link set lan0 up", "addr add 10.1.9.2/24 dev lan0", "addr add 2001:db8:a:9::2/64 dev lan0 nodad", "route add default via 10.1.9.1", "route add default via 2001:db8:a:9::1")
+	e.ns.MustRun(t, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding")
+	return host
 }
 
 // batch runs lines of `ip` in a namespace.
