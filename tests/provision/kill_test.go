@@ -110,20 +110,9 @@ func TestKill(t *testing.T) {
 			text := strings.ReplaceAll(all[r.IntN(len(all))], "@EPOCH@", fmt.Sprint(n+1))
 			path := e.write(t, text)
 			plan := e.do(t, "plan", "--prune")
-			cmd := e.command("apply", path, "--as", e.name, "--state-dir", e.dir+"/"+e.name, "--prune")
-			var out bytes.Buffer
-			cmd.Stdout, cmd.Stderr = &out, &out
-			if err := e.ns.Do(cmd.Start); err != nil {
-				t.Fatal(err)
-			}
-			timer := time.AfterFunc(time.Duration(r.Int64N(int64(took))), func() { cmd.Process.Kill() })
-			if err := cmd.Wait(); err != nil {
-				if !strings.Contains(err.Error(), "killed") {
-					t.Fatalf("kill %d: %v: %s\n%s", n, err, out.String(), plan)
-				}
+			if killAt(t, e, path, time.Duration(r.Int64N(int64(took)))) {
 				killed++
 			}
-			timer.Stop()
 			begun := time.Now()
 			if out, err := e.try("apply", "--prune"); err != nil {
 				t.Fatalf("kill %d: %v: %s\n%s", n, err, out, plan)

@@ -31,7 +31,7 @@ func longRuns() map[string][]longRun {
 		"crash":        {one("crash", "native", "XFRMCTL_CRASHES="+fromEnv("XFRMCTL_CRASHES", "1000"))},
 		"canaries":     {one("keys", "native uml", "XFRMCTL_CANARIES="+fromEnv("XFRMCTL_CANARIES", "1000"))},
 		"rotate":       {one("rotation", "native uml", "XFRMCTL_ROTATIONS="+fromEnv("XFRMCTL_ROTATIONS", "1000"), "XFRMCTL_KILLS="+fromEnv("XFRMCTL_KILLS", "25"), "XFRMCTL_WINDOW=4096")},
-		"provision":    {one("provision", "native uml", "XFRMCTL_PAIRS="+fromEnv("XFRMCTL_PAIRS", "500"), "XFRMCTL_PAIRS_RANDOM="+fromEnv("XFRMCTL_PAIRS_RANDOM", "4500"), "XFRMCTL_PAIRS_SEED="+fromEnv("XFRMCTL_PAIRS_SEED", "1"))},
+		"provision":    {one("provision", "native uml", "XFRMCTL_PAIRS="+fromEnv("XFRMCTL_PAIRS", "500"), "XFRMCTL_PAIRS_RANDOM="+fromEnv("XFRMCTL_PAIRS_RANDOM", "4500"), "XFRMCTL_PAIRS_SEED="+fromEnv("XFRMCTL_PAIRS_SEED", "1"), "XFRMCTL_MANY="+fromEnv("XFRMCTL_MANY", "10000"))},
 		"scale":        {one("scale", "native", "XFRMCTL_SCALE=1")},
 	}
 }
