@@ -17,6 +17,8 @@ func Read(file string, b []byte) (*Document, error) {
 	d := &Document{Nodes: map[string]*Node{}, r: r}
 	d.rule().read(r, "the document", top)
 	switch {
+	case !plain(top): // said already
+		return nil, r.err()
 	case !d.version.Set:
 		r.missing(top, "the document says no version; this is version: %d", Version)
 	case d.version.V != Version:
@@ -85,7 +87,7 @@ func (d *Document) node(key, value *yaml.Node, node *Node) {
 		d.r.fail(spotOf(key), "node: %v", err)
 		return
 	}
-	if node.Endpoint.at == (spot{}) && value.Kind == yaml.MappingNode {
+	if node.Endpoint.at == (spot{}) && hasFields(value) {
 		d.r.fail(spotOf(key), "node %s has no endpoint: the address of its outer packets", key.Value)
 	}
 	d.Nodes[key.Value] = node
@@ -137,7 +139,7 @@ func (t *Tunnel) rule() rule {
 		field{"mtu", "of the interface in bytes; absent: what fits", single(&t.MTU, mtu())},
 		field{"addresses", "of the interface at each end, with the length of their subnets", t.addresses()},
 		field{"namespace", "the named network namespace that the interface lives in, by node; SAs and policies stay outside", t.namespaces()},
-		field{"traffic", "what the tunnel carries: a prefix behind each of its ends", list(t.traffic)},
+		field{"traffic", "what the tunnel carries: a prefix behind each of its ends", list(t.traffic).then(func(_ *reader, n *yaml.Node) { t.trafficAt = spotOf(n) })},
 		field{"routes", "routes to the other end's prefixes, through the interface; multipath: shared with the other tunnels that have the same prefix and say so",
 			preset(&t.Routes, routing(), "true").with(func(f *form) { f.Default = true })},
 		field{"guard", "what keeps clear text off ways around the tunnel: routes below its own that answer unreachable, policies that block, both or neither", preset(&t.Guard, guard(), "true").with(func(f *form) { f.Default = true })},

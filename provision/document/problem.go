@@ -83,6 +83,13 @@ func (r *reader) missing(n *yaml.Node, format string, args ...any) {
 	r.fail(spotOf(n), format, args...)
 }
 
+// failOnce notes a mistake, unless something else is wrong at that spot.
+func (r *reader) failOnce(at spot, format string, args ...any) {
+	if !slices.ContainsFunc(r.problems, func(p Problem) bool { return p.Line == int(at.line) && p.Col == int(at.col) }) {
+		r.fail(at, format, args...)
+	}
+}
+
 // err returns what was noted, in the order of lines.
 func (r *reader) err() error {
 	if len(r.problems) == 0 {
@@ -134,15 +141,21 @@ const shownWord = 80
 // and excerpts: it may be the key itself.
 func (r *reader) withhold(n *yaml.Node) {
 	const short = 8 // bytes; no key, and would hide parts of other words
+	if keys.Check(n.Value+"x") == nil { // the beginning of a reference
+		return
+	}
 	if _, err := strconv.ParseUint(n.Value, 0, 64); n.Kind == yaml.ScalarNode && err != nil && len(n.Value) >= short && keys.Check(n.Value) != nil {
 		r.withheld = append(r.withheld, n.Value)
 	}
 	for i, x := range n.Content {
-		if n.Kind != yaml.MappingNode || i%2 == 1 {
+		if n.Kind != yaml.MappingNode || i%2 == 1 && (n.Content[i-1].Value != "start" || !isTime(x.Value)) {
 			r.withhold(x)
 		}
 	}
 }
+
+// isTime reports whether a text is made of what times are made of.
+func isTime(s string) bool { return len(s) <= 35 && strings.Trim(s, "0123456789-:.+TZ ") == "" }
 
 func (r *reader) hide(text string) string {
 	for _, s := range r.withheld {

@@ -2,13 +2,12 @@ package document
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
-	"sort"
-	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
@@ -26,65 +25,27 @@ type reader struct {
 }
 
 func newReader(file string, b []byte) *reader {
-	return &reader{file: file, lines: strings.Split(string(b), "\n")}
+	return &reader{file: file, lines: strings.Split(strings.TrimPrefix(string(b), "\ufeff"), "\n")}
 }
 
-// syntaxLine finds the line in the messages of the YAML parser.
-var syntaxLine = regexp.MustCompile(`line (\d+): (.*)`)
-
-func (r *reader) syntax(err error) error {
-	n := &yaml.Node{Line: 1, Column: 1}
-	msg := strings.TrimPrefix(err.Error(), "yaml: ")
-	if m := syntaxLine.FindStringSubmatch(msg); m != nil {
-		n.Line, _ = strconv.Atoi(m[1]) // digits
-		msg = m[2]
-	}
-	switch {
-	case structure.MatchString(msg):
-		n.Line = r.firstBad(msg)
-		msg += ": is it indented like its neighbours?"
-	case parserError.MatchString(msg):
-		n.Line++ // it counts from 0 there
-	}
-	n.Line = min(n.Line, len(r.lines)) // of what ends too soon
-	line := r.lines[n.Line-1]
-	indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
-	n.Column = len(indent) + 1
-	if tab := strings.IndexByte(indent, '\t'); tab >= 0 {
-		n.Column, msg = tab+1, "a tab: YAML is indented with blanks"
-	}
-	r.fail(spotOf(n), "%s", msg)
-	return r.err()
-}
-
-// Messages of the YAML parser: those of the first kind name the line where what
-// is broken begins, which may be far above; those of the second the line before.
-var (
-	structure   = regexp.MustCompile(`^did not find expected (key|'-' indicator)$`)
-	parserError = regexp.MustCompile(`^did not find expected (',' or|node content|<)`)
-)
-
-// firstBad finds the line with which a document gets wrong: all before it is
-// right by itself.
-func (r *reader) firstBad(msg string) int {
-	return 1 + sort.Search(len(r.lines), func(n int) bool {
-		err := yaml.Unmarshal([]byte(strings.Join(r.lines[:n+1], "\n")), &yaml.Node{})
-		return err != nil && strings.Contains(err.Error(), msg)
-	})
-}
-
-// text refuses what is no text, or none that YAML takes.
+// text refuses what is no text, or none that YAML takes, and blanks and line ends
+// that only look like ones.
 func (r *reader) text(b []byte) error {
 	for i, line := range r.lines {
-		col := 0
+		line = strings.TrimSuffix(line, "\r")
+		col, indent := 0, true
 		for at, c := range line {
 			col++
+			here := spot{int32(i + 1), int32(col)}
 			switch {
 			case c == utf8.RuneError && !strings.HasPrefix(line[at:], string(utf8.RuneError)):
-				r.fail(spot{int32(i + 1), int32(col)}, "a byte that is not UTF-8: save the document as UTF-8")
-			case c < ' ' && c != '\t' && c != '\r' || c == 0x7f:
-				r.fail(spot{int32(i + 1), int32(col)}, "a control character (%#02x)", c)
+				r.fail(here, "a byte that is not UTF-8: save the document as UTF-8")
+			case control(c):
+				r.fail(here, "a control character (%#02x)", c)
+			case indent && c != ' ' && c != '\t' && unicode.IsSpace(c):
+				r.fail(here, "this looks like a blank and is none (U+%04X): YAML is indented with blanks", c)
 			default:
+				indent = indent && (c == ' ' || c == '\t')
 				continue
 			}
 			return r.err()
@@ -96,6 +57,17 @@ func (r *reader) text(b []byte) error {
 	return r.err()
 }
 
+// control reports characters that YAML refuses, or takes for the end of a line.
+func control(c rune) bool {
+	switch c {
+	case '\t':
+		return false
+	case '\u2028', '\u2029', '\ufeff', '\ufffe', '\uffff':
+		return true
+	}
+	return unicode.IsControl(c)
+}
+
 // tree parses the text into its top node.
 func (r *reader) tree(b []byte) (*yaml.Node, error) {
 	if len(b) > maxDocument {
@@ -104,6 +76,9 @@ func (r *reader) tree(b []byte) (*yaml.Node, error) {
 	if err := r.text(b); err != nil {
 		return nil, err
 	}
+	if looksLikeJSON(b) && json.Valid(b) {
+		return jsonTree(b)
+	}
 	dec := yaml.NewDecoder(bytes.NewReader(b))
 	var top, more yaml.Node
 	err := dec.Decode(&top)
@@ -111,11 +86,16 @@ func (r *reader) tree(b []byte) (*yaml.Node, error) {
 	case errors.Is(err, io.EOF), err == nil && top.Content[0].Tag == "!!null":
 		r.fail(spot{}, "the document is empty")
 	case err != nil:
-		return nil, r.syntax(err)
+		return nil, r.syntax(b, err)
 	case top.Content[0].Kind != yaml.MappingNode:
 		r.fail(spotOf(top.Content[0]), "a document has fields: version, owner, nodes, tunnels")
-	case dec.Decode(&more) == nil && more.Line > 0:
-		r.fail(spotOf(&more), "a second document follows")
+	default:
+		switch err := dec.Decode(&more); {
+		case err == nil && more.Line > 0:
+			r.fail(spotOf(&more), "a second document follows")
+		case err != nil && !errors.Is(err, io.EOF):
+			return nil, r.syntax(b, err)
+		}
 	}
 	if err := r.err(); err != nil {
 		return nil, err
@@ -131,7 +111,11 @@ func (r *reader) pairs(n *yaml.Node, what string, f func(key, value *yaml.Node))
 	seen := map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := n.Content[i]
-		if key.Kind != yaml.ScalarNode {
+		switch {
+		case !plain(key) || key.Tag == "!!merge":
+			r.fail(spotOf(key), notPlain)
+			continue
+		case key.Kind != yaml.ScalarNode:
 			r.fail(spotOf(key), "the name of a field is expected")
 			continue
 		}
@@ -145,13 +129,27 @@ func (r *reader) pairs(n *yaml.Node, what string, f func(key, value *yaml.Node))
 }
 
 func (r *reader) kind(n *yaml.Node, kind yaml.Kind, what, expected string) bool {
-	if n.Kind == yaml.AliasNode || n.Anchor != "" {
-		r.fail(spotOf(n), "anchors and aliases are not taken")
-		return false
-	}
-	if n.Kind != kind {
+	switch {
+	case !plain(n):
+		r.fail(spotOf(n), notPlain)
+	case n.Kind != kind:
 		r.fail(spotOf(n), "%s: expected %s", what, expected)
-		return false
+	case kind == yaml.ScalarNode && n.Tag == "!!null" && n.Value == "":
+		r.fail(spotOf(n), "%s: it has no value", what)
+	case kind == yaml.ScalarNode && n.Tag == "!!null":
+		r.fail(spotOf(n), "%s: it has no value: %s means none, unless it is in quotes", what, n.Value)
+	default:
+		return true
 	}
-	return true
+	return false
 }
+
+const notPlain = "anchors and aliases (&, *, <<) and tags (!) are not taken: write out what is meant"
+
+// plain reports whether a node means what stands there.
+func plain(n *yaml.Node) bool {
+	return n.Kind != yaml.AliasNode && n.Anchor == "" && n.Style&yaml.TaggedStyle == 0
+}
+
+// hasFields reports whether fields of a node were looked at.
+func hasFields(n *yaml.Node) bool { return n.Kind == yaml.MappingNode && plain(n) }

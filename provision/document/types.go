@@ -113,6 +113,7 @@ type Tunnel struct {
 	OffloadOf Value[string] // crypto, packet; default crypto
 	Limits    Limits
 	at        spot
+	trafficAt spot
 	node      *yaml.Node // until all has been read
 }
 
