@@ -19,7 +19,7 @@ func (d *Document) check(top *yaml.Node) {
 	case d.Owner.at == (spot{}):
 		d.r.missing(top, "the document has no owner: %s", form)
 	case !d.Owner.Name.Set || !d.Owner.ReqID.Set || !d.Owner.IfID.Set:
-		if d.Owner.node.Kind == yaml.MappingNode {
+		if hasFields(d.Owner.node) {
 			d.r.missing(d.Owner.node, "the owner is not complete: %s", form)
 		}
 	case d.Owner.ReqID.V.Len() < uint64(len(d.Tunnels)):
@@ -44,7 +44,7 @@ type checker struct {
 
 func (c *checker) tunnel(t *Tunnel) {
 	if !t.Name.Set {
-		if t.node.Kind == yaml.MappingNode {
+		if hasFields(t.node) {
 			c.r.missing(t.node, "the tunnel has no name")
 		}
 		return
@@ -196,7 +196,7 @@ func (c *checker) keysOf(t *Tunnel) {
 		c.r.missing(t.node, "tunnel %s has no keys", t.Name.V)
 	case k.Derive.at != (spot{}) && len(k.Static) > 0:
 		c.r.fail(k.at, "keys are derived or given, not both")
-	case k.Derive.at != (spot{}) || k.node.Kind != yaml.MappingNode:
+	case k.Derive.at != (spot{}) || !hasFields(k.node):
 	case len(k.Static) != 2:
 		c.r.missing(k.node, "keys go one way: a tunnel needs derive, or a key for each of %s", t.directions())
 	case t.suite().AEAD != "":
@@ -228,8 +228,9 @@ func (c *checker) interfaceOf(t *Tunnel) {
 			c.r.fail(v.at, "this is for an interface, and the tunnel has none")
 		}
 		for _, who := range slices.Sorted(maps.Keys(t.Addresses)) {
-			c.r.fail(t.at, "tunnel %s has addresses for %s and no interface", t.Name.V, who)
+			c.r.fail(t.addressesAt(who), "tunnel %s has addresses for %s and no interface", t.Name.V, who)
 		}
+		c.without(t)
 		return
 	}
 	if !t.tunnelMode() {
@@ -240,19 +241,56 @@ func (c *checker) interfaceOf(t *Tunnel) {
 	for _, who := range slices.Sorted(maps.Keys(t.Addresses)) {
 		list := t.Addresses[who]
 		if !t.endsAt(who) {
-			c.r.fail(t.at, "tunnel %s has addresses for %s, which is not an end of it", t.Name.V, who)
+			c.r.fail(t.addressesAt(who), "tunnel %s has addresses for %s, which is not an end of it", t.Name.V, who)
+			continue
 		}
 		for _, v := range list {
 			if other := had[v.V.Addr()]; v.Set && other != "" {
 				c.r.fail(v.at, "address %s is that of %s already", v.V.Addr(), other)
 			}
 			had[v.V.Addr()] = who
+			c.subnet(t, who, v)
 			v6 = v6 || v.Set && v.V.Addr().Is6()
 		}
+	}
+	if t.Guard.Set && t.Guard.V == "routes" && !t.routed() {
+		c.r.fail(t.Guard.at, "guard: there are no routes to guard, because the tunnel says routes: false")
 	}
 	if t.MTU.Set && v6 && t.MTU.V < minIPv6 {
 		c.r.fail(t.MTU.at, "mtu %d is too small: IPv6 needs %d (RFC 8200 section 5)", t.MTU.V, minIPv6)
 	}
+}
+
+// without refuses words that need an interface, of a tunnel that has none.
+func (c *checker) without(t *Tunnel) {
+	if t.Routes.Set && t.Routes.V == "multipath" {
+		c.r.fail(t.Routes.at, "routes lead to an interface, and the tunnel has none")
+	}
+	if t.Guard.Set && (t.Guard.V == "routes" || t.Guard.V == "policies") {
+		c.r.fail(t.Guard.at, "guards are for what is routed to an interface, and the tunnel has none: its policies refuse clear text themselves")
+	}
+}
+
+// subnet refuses an address that brings a route with which the tunnel would take
+// its own outer packets.
+func (c *checker) subnet(t *Tunnel, who string, v Value[netip.Prefix]) {
+	if !v.Set || t.NetNS[who].Set {
+		return
+	}
+	for _, end := range t.Between {
+		if e := c.at(t, end.V).Endpoint.V; v.V.Contains(e) {
+			c.r.fail(v.at, "address %s brings a route to %s, which has endpoint %s in it: packets to it would go into the tunnel that they come out of", v.V, v.V.Masked(), e)
+			return
+		}
+	}
+}
+
+// addressesAt is where addresses of a node stand.
+func (t *Tunnel) addressesAt(who string) spot {
+	if list := t.Addresses[who]; len(list) > 0 {
+		return list[0].at
+	}
+	return t.at
 }
 
 // minIPv6 is the least MTU of a link that carries IPv6, in bytes.

@@ -6,18 +6,29 @@ import (
 )
 
 func (c *checker) trafficOf(t *Tunnel) {
-	if len(t.Traffic) == 0 && t.tunnelMode() {
+	switch {
+	case len(t.Traffic) > 0:
+	case !t.tunnelMode():
+		c.policy(t, t.at, host(c.at(t, t.Between[0].V).Endpoint.V), host(c.at(t, t.Between[1].V).Endpoint.V))
+	case t.trafficAt != spot{}:
+		c.r.failOnce(t.trafficAt, "tunnel %s has no traffic", t.Name.V)
+	default:
 		c.r.missing(t.node, "tunnel %s has no traffic", t.Name.V)
 	}
 	for _, x := range t.Traffic {
+		strange := false
 		for who, v := range x.Prefix {
 			if !t.endsAt(who) {
+				strange = true
 				c.r.fail(v.at, "%s is not an end of this tunnel", who)
 			}
 		}
 		a, b := x.Prefix[t.Between[0].V], x.Prefix[t.Between[1].V]
+		if strange { // misspelled, probably
+			continue
+		}
 		if a.at == (spot{}) || b.at == (spot{}) {
-			c.r.fail(x.at, "traffic goes one way: it needs a prefix behind %s and one behind %s", t.Between[0].V, t.Between[1].V)
+			c.r.failOnce(x.at, "traffic goes one way: it needs a prefix behind %s and one behind %s", t.Between[0].V, t.Between[1].V)
 			continue
 		}
 		if !a.Set || !b.Set {
@@ -27,15 +38,18 @@ func (c *checker) trafficOf(t *Tunnel) {
 			c.r.fail(b.at, "%s matches nothing that comes from %s: another family", b.V, a.V)
 		}
 		c.pair(t, a, b)
-		c.policy(t, x, a.V, b.V)
+		c.policy(t, x.at, a.V, b.V)
 		c.route(t, t.Between[0].V, b)
 		c.route(t, t.Between[1].V, a)
 	}
 }
 
+// host is an address as a prefix.
+func host(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }
+
 // policy refuses traffic that has a policy already: of one tunnel, or of two that
 // share the machine's policies because they have no interface.
-func (c *checker) policy(t *Tunnel, x Traffic, a, b netip.Prefix) {
+func (c *checker) policy(t *Tunnel, at spot, a, b netip.Prefix) {
 	scope := t.Name.V
 	if !t.Interface.Set {
 		scope = ""
@@ -43,7 +57,7 @@ func (c *checker) policy(t *Tunnel, x Traffic, a, b netip.Prefix) {
 	for node, prefixes := range map[string][2]netip.Prefix{t.Between[0].V: {a, b}, t.Between[1].V: {b, a}} {
 		key := fmt.Sprintf("policy %q %s %s %v %v", scope, node, prefixes, t.Mark.In.V, t.Mark.Out.V)
 		if other, taken := c.places[key]; taken {
-			c.r.fail(x.at, "traffic between %s and %s belongs to tunnel %s already", a, b, other)
+			c.r.fail(at, "traffic between %s and %s belongs to tunnel %s already", a, b, other)
 			return
 		}
 		c.places[key] = t.Name.V

@@ -25,7 +25,7 @@ const MinPeriods = 6
 
 // epoch is a number, or the times from which one is counted.
 func (k *Keys) epoch() rule {
-	number := preset(&k.Epoch, count(), 1)
+	number := preset(&k.Epoch, epochNumber(), 1)
 	clock := mapping(
 		field{"start", "when epoch 1 begins, like 2026-01-01T00:00:00Z", single(&k.Start, moment()).needed()},
 		field{"every", "how long an epoch lasts, like 24h", single(&k.Every, duration()).needed()},
@@ -51,9 +51,19 @@ func (k *Keys) checkClock(r *reader, n *yaml.Node) {
 	case len(n.Content) < 2*3: // names and values
 		r.fail(spotOf(n), "a clock of epochs needs start, every and slack")
 	case !k.Every.Set || !k.Slack.Set: // said already
+	case k.Slack.V < minSlack:
+		r.fail(k.Slack.at, "slack %s is too short: a step of a change of keys takes longer, so it is at least %s", k.Slack.V, minSlack)
 	case k.Every.V < MinPeriods*k.Slack.V:
 		r.fail(k.Every.at, "every %s is too short for a slack of %s: a change of keys takes five times the slack, so an epoch lasts at least %s", k.Every.V, k.Slack.V, MinPeriods*k.Slack.V)
 	}
+}
+
+// minSlack keeps epochs from ending before a slow machine has taken their steps.
+const minSlack = 100 * time.Millisecond
+
+// epochNumber leaves room for the epochs that rotations count further.
+func epochNumber() kind[uint64] {
+	return kind[uint64]{func(s string) (uint64, error) { return inBounds(s, 1, 1<<63-1) }, integer(1, 1<<63-1)}
 }
 
 // moment is a point in time.

@@ -42,7 +42,8 @@ func isNamespace(s string) bool {
 
 func isDevice(s string) bool {
 	refused := func(r rune) bool { return r <= ' ' || r == 0x7f || r == '/' || r == ':' || r == '%' }
-	return s != "" && len(s) <= 15 && !strings.ContainsFunc(s, refused)
+	// the kernel takes the byte 0xa0, wherever it comes from, for a blank (isspace)
+	return s != "" && len(s) <= 15 && !strings.ContainsFunc(s, refused) && strings.IndexByte(s, 0xa0) < 0
 }
 
 // name is that of a node, a tunnel or an owner.
@@ -173,9 +174,13 @@ func bounded(low, high uint64) kind[uint32] {
 // it is the number that was given.
 func atLeast(low, high uint64, reason func(n uint64) string) kind[uint32] {
 	return kind[uint32]{func(s string) (uint32, error) {
-		n, err := inBounds(s, 0, high)
-		if err == nil && n < low {
+		n, err := number(s)
+		switch {
+		case err != nil:
+		case n < low:
 			err = errors.New(reason(n))
+		case n > high:
+			err = fmt.Errorf("%d is not in %d to %d", n, low, high)
 		}
 		return uint32(n), err
 	}, integer(low, high)}
@@ -236,8 +241,10 @@ func address() kind[netip.Prefix] {
 		switch {
 		case err != nil:
 			return p, fmt.Errorf("%q is not an address with the length of its subnet, like 10.255.0.1/30", s)
-		case a.IsUnspecified() || a.IsMulticast() || a.Is4In6() || a == broadcast:
+		case a.IsUnspecified() || a.IsMulticast() || a.IsLoopback() || a.Is4In6() || a == broadcast:
 			return p, fmt.Errorf("%s cannot be the address of an interface", a)
+		case a.Is6() && a.IsLinkLocalUnicast():
+			return p, fmt.Errorf("%s is link-local: the kernel gives such an address to an interface by itself", a)
 		}
 		return p, nil
 	}, prefixForm()}
@@ -251,6 +258,8 @@ func prefix() kind[netip.Prefix] {
 			return p, fmt.Errorf("%q is not a prefix like 10.1.0.0/16", s)
 		case p.Addr().Is4In6():
 			return p, fmt.Errorf("%s matches nothing: write it as IPv4", p)
+		case p.Addr().IsLoopback():
+			return p, fmt.Errorf("%s matches nothing: what is for a machine itself does not leave it", p)
 		case p != p.Masked():
 			return p, fmt.Errorf("%s has bits behind its length that match nothing: %s is meant", p, p.Masked())
 		}

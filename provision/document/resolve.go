@@ -180,7 +180,7 @@ func (e *end) resolve(ctx context.Context, w *Wanted) {
 	if !e.t.Interface.Set {
 		return
 	}
-	s.Interfaces = append(s.Interfaces, e.iface(ctx, outbound))
+	s.Interfaces = append(s.Interfaces, e.iface(ctx, outbound, s))
 	if e.t.routed() {
 		e.routes(s)
 	}
@@ -219,13 +219,12 @@ func (e *end) selectors() (all [][2]netip.Prefix) {
 		all = append(all, [2]netip.Prefix{x.Prefix[e.self.Name].V, x.Prefix[e.peer.Name].V})
 	}
 	if len(all) == 0 { // transport mode
-		host := func(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }
 		all = append(all, [2]netip.Prefix{host(e.self.Endpoint.V), host(e.peer.Endpoint.V)})
 	}
 	return all
 }
 
-func (e *end) iface(ctx context.Context, sa *netlinkx.SA) *provision.Interface {
+func (e *end) iface(ctx context.Context, sa *netlinkx.SA, s *provision.State) *provision.Interface {
 	i := &provision.Interface{Name: e.t.Interface.V, IfID: e.ifID, Underlay: e.self.Underlay.V, MTU: e.t.MTU.V,
 		NetNS: e.t.NetNS[e.self.Name].V}
 	for _, a := range e.t.Addresses[e.self.Name] {
@@ -240,16 +239,18 @@ func (e *end) iface(ctx context.Context, sa *netlinkx.SA) *provision.Interface {
 		e.d.r.fail(at, "mtu %d is all that fits through the SA, too small for %d; the outer path needs a larger one", fits, e.least())
 	case !e.t.MTU.Set:
 		i.MTU = uint32(fits)
+	case int(i.MTU) > fits:
+		s.Notes = append(s.Notes, fmt.Sprintf("tunnel %s: mtu %d is more than the %d that fit through the SA: larger packets go out in fragments, or not at all", e.t.Name.V, i.MTU, fits))
 	}
 	return i
 }
 
 // least is the smallest MTU that the traffic can do with.
 func (e *end) least() int {
-	for _, x := range e.selectors() {
-		if x[0].Addr().Is6() {
-			return minIPv6
-		}
+	v6 := slices.ContainsFunc(e.selectors(), func(x [2]netip.Prefix) bool { return x[0].Addr().Is6() }) ||
+		slices.ContainsFunc(e.t.Addresses[e.self.Name], func(a Value[netip.Prefix]) bool { return a.V.Addr().Is6() })
+	if v6 {
+		return minIPv6
 	}
 	return 576
 }
@@ -257,14 +258,17 @@ func (e *end) least() int {
 // fits returns the largest inner packet that needs no fragments outside.
 func (e *end) fits(ctx context.Context, sa *netlinkx.SA) (int, error) {
 	outer := 1500
-	switch {
-	case e.self.PathMTU.Set:
-		outer = int(e.self.PathMTU.V)
-	case e.self.Underlay.Set:
+	if e.self.Underlay.Set {
 		var err error
 		if outer, err = e.in.UnderlayMTU(ctx, e.self.Underlay.V); err != nil {
 			return 0, fmt.Errorf("underlay %s: %w", e.self.Underlay.V, err)
 		}
+	}
+	if v := e.self.PathMTU; v.Set {
+		if e.self.Underlay.Set && int(v.V) > outer {
+			e.d.r.fail(v.at, "path_mtu %d is more than underlay %s takes, %d: leave it out", v.V, e.self.Underlay.V, outer)
+		}
+		outer = int(v.V)
 	}
 	return ifaces.MTU(outer, sa)
 }
