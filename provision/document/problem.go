@@ -140,7 +140,7 @@ const shownWord = 80
 // withhold keeps what stands below keys, and is no reference, out of messages
 // and excerpts: it may be the key itself.
 func (r *reader) withhold(n *yaml.Node) {
-	const short = 8 // bytes; no key, and would hide parts of other words
+	const short = 8                     // bytes; no key, and would hide parts of other words
 	if keys.Check(n.Value+"x") == nil { // the beginning of a reference
 		return
 	}
