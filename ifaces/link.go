@@ -223,3 +223,19 @@ func (c *Conn) devices(ctx context.Context, kind string) ([]*device, error) {
 	}
 	return out, err
 }
+
+// Kinds returns the kind of each device of the namespace, by its name and by its
+// alternative names; "" for one that has none, as most NICs.
+func (c *Conn) Kinds(ctx context.Context) (map[string]string, error) {
+	devices, err := c.devices(ctx, "")
+	if !keepGoing(err) {
+		return nil, err
+	}
+	out := make(map[string]string, len(devices))
+	for _, d := range devices {
+		for _, name := range append(d.AltNames, d.Name) {
+			out[name] = d.kind
+		}
+	}
+	return out, err
+}

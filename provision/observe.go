@@ -22,6 +22,9 @@ func (s *Session) observe(ctx context.Context, wanted *State) (*State, error) {
 			return nil, err
 		}
 	}
+	if err := s.observeDevices(ctx, wanted, out); err != nil {
+		return nil, err
+	}
 	if out.SAs, err = s.cfg.XFRM.ListSAs(ctx, nil); err != nil {
 		return nil, err
 	}
@@ -33,6 +36,36 @@ func (s *Session) observe(ctx context.Context, wanted *State) (*State, error) {
 		return nil, err
 	}
 	return out, s.observeSettings(ctx, wanted, out)
+}
+
+// observeDevices looks whether the names of interfaces that are to be made are
+// free: other devices are not among what is read.
+func (s *Session) observeDevices(ctx context.Context, wanted, out *State) error {
+	there, kinds := map[ID]bool{}, map[string]map[string]string{}
+	for _, i := range out.Interfaces {
+		there[i.id()] = true
+	}
+	for _, i := range wanted.Interfaces {
+		if there[i.id()] {
+			continue
+		}
+		if kinds[i.NetNS] == nil {
+			p, err := s.place(i.NetNS)
+			if err != nil {
+				return err
+			}
+			if kinds[i.NetNS], err = p.links.Kinds(ctx); err != nil {
+				return err
+			}
+		}
+		if kind, taken := kinds[i.NetNS][i.Name]; taken {
+			if out.Devices == nil {
+				out.Devices = map[ID]string{}
+			}
+			out.Devices[i.id()] = kind
+		}
+	}
+	return nil
 }
 
 // policies leaves out those of sockets, which are nobody's to plan.

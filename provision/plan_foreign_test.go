@@ -42,3 +42,22 @@ func TestOfAnother(t *testing.T) {
 		}
 	}
 }
+
+// TestNameTaken: a device that is no XFRM interface, or none of this namespace's
+// SAs, is in the way before anything is written.
+func TestNameTaken(t *testing.T) {
+	wanted := &State{Interfaces: []*Interface{{Name: "ipsec0", IfID: 7, NetNS: "blue"}}}
+	id := wanted.Interfaces[0].id()
+	for kind, want := range map[string]string{
+		"dummy": "its name belongs to another device (dummy): choose", "": "its name belongs to another device: choose", "xfrm": "with the SAs of another network namespace",
+	} {
+		for name, objects := range map[string]map[ID]string{"not ours": {}, "ours before": {id: ""}} {
+			known := &Ledger{Objects: objects, Spent: map[string]bool{}, Fingerprint: func(*netlinkx.SA) string { return "" }}
+			owner := &Owner{Name: "o", ReqID: Range{1, 100}, IfID: Range{1, 100}}
+			_, err := Plan(wanted, &State{Devices: map[ID]string{id: kind}}, owner, known, Options{})
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s, %s: %v, want %q", kind, name, err, want)
+			}
+		}
+	}
+}

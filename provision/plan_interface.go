@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/xfrmctl/xfrmctl/ifaces"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 )
 
@@ -41,7 +42,14 @@ func (p *planner) interfaces() {
 	for _, want := range p.w.Interfaces {
 		id := want.id()
 		got := p.o.ifaces[id]
+		kind, taken := p.o.Devices[id]
 		switch {
+		case taken && kind == ifaces.Kind:
+			p.refuse(id, "its name belongs to an XFRM interface with the SAs of another network namespace: choose another name")
+		case taken && kind == "":
+			p.refuse(id, "its name belongs to another device: choose another name")
+		case taken:
+			p.refuse(id, "its name belongs to another device ("+kind+"): choose another name")
 		case got == nil:
 			at := stCreateInterface
 			if p.o.ifIDs[want.IfID] {

@@ -216,7 +216,8 @@ func (s *Session) deviceName(ctx context.Context, index int32) (string, error) {
 	return "", err
 }
 
-// DeviceMTU returns the MTU of a device in a namespace, in bytes.
+// DeviceMTU returns the MTU of a device in a namespace, in bytes; ENODEV when
+// there is none of that name.
 func DeviceMTU(ns netlinkx.NetNS, name string) (int, error) {
 	r, err := dialRoutes(ns, nil)
 	if err != nil {
@@ -227,7 +228,11 @@ func DeviceMTU(ns netlinkx.NetNS, name string) (int, error) {
 		return 0, errors.Join(err, r.close())
 	}
 	msgs, err := r.conn.Exchange(context.Background(), &rtnl.Message{Type: rtmGetLink, Body: body})
-	if err := errors.Join(err, r.close()); err != nil {
+	err = errors.Join(err, r.close())
+	if errors.Is(err, syscall.ENODEV) {
+		return 0, syscall.ENODEV // the rest says nothing to people
+	}
+	if err != nil {
 		return 0, err
 	}
 	var l rtnetlink.LinkMessage
@@ -239,5 +244,5 @@ func DeviceMTU(ns netlinkx.NetNS, name string) (int, error) {
 			return int(l.Attributes.MTU), nil
 		}
 	}
-	return 0, fmt.Errorf("no such device: %w", fs.ErrNotExist)
+	return 0, syscall.ENODEV
 }

@@ -17,6 +17,9 @@ type State struct {
 	Routes     []*Route
 	// Settings are of things that are there anyway, one for each.
 	Settings []*Settings
+	// Devices have the names of interfaces that are wanted and are none: their
+	// kinds, by the identity of the interface. Only in observed states.
+	Devices map[ID]string
 	// Placements say of SAs, by identity, that a device shall carry them. An SA
 	// that has none is for software. Only in wanted states.
 	Placements map[ID]*Placement

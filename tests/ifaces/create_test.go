@@ -45,6 +45,9 @@ func TestCreate(t *testing.T) {
 		t.Fatal(err)
 	}
 	sameAsIP(t, byAlt, ipLinks(t, p.ns)["ipsec0"])
+	if kinds, err := p.Kinds(background(t)); err != nil || kinds["ipsec0"] != "xfrm" || kinds["an-alternative-name-of-it"] != "xfrm" || kinds["u0"] != "veth" {
+		t.Errorf("Kinds = %q, %v", kinds, err)
+	}
 	if l.IfID != 0xfffffffe || l.MTU != 1400 || !l.Up || l.Alias != "to the office" || l.UnderlayName != "u0" {
 		t.Errorf("created %+v", l)
 	}
