@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -171,10 +172,17 @@ func (p *path) window(ctx context.Context, sizes []int, wait time.Duration) (map
 		return nil, err
 	}
 	buf := make([]byte, 64<<10)
-	for len(got) < len(sizes) && ctx.Err() == nil {
+	for late := false; len(got) < len(sizes) && ctx.Err() == nil; {
 		n, from, err := p.to.sock.ReadFromUDPAddrPort(buf)
 		if errors.Is(err, unix.ECONNREFUSED) {
 			continue
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) && !late {
+			late = true // what came while this machine stood still is there
+			err = p.to.sock.SetReadDeadline(time.Now().Add(lateWait))
+			if err == nil {
+				continue
+			}
 		}
 		if err != nil {
 			break // the deadline: what did not come is lost

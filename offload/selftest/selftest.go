@@ -98,6 +98,7 @@ const (
 	windowSizes = 32
 	firstWait   = time.Second
 	shortWait   = 60 * time.Millisecond // after a window of which nothing came
+	lateWait    = 20 * time.Millisecond // for what is there already
 )
 
 // window sends one datagram of each size and returns those that arrived whole,

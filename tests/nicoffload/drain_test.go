@@ -1,6 +1,7 @@
 package nicoffload_test
 
 import (
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -61,21 +62,19 @@ func TestVerify(t *testing.T) {
 	p.MustRun(t, ip, "neighbour", "add", "192.0.2.2", "lladdr", "00:11:22:33:44:55", "dev", p.dev)
 	p.add(t, 0x1000, key+" 128 reqid 1 offload require dev "+p.dev+" dir out")
 	p.MustRun(t, ip, strings.Fields("xfrm policy add src 192.0.2.1 dst 192.0.2.2 dir out tmpl proto esp reqid 1 mode transport")...)
-	stop, done := make(chan struct{}), make(chan struct{})
-	go func() { // from before the command's first look on
-		defer close(done)
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-				_, _ = p.Run("ping", "-c", "1", "-W", "1", "192.0.2.2") // nobody answers
-			}
+	ping := exec.Command("ping", "-i", "0.2", "192.0.2.2") // nobody answers
+	if err := p.Do(ping.Start); err != nil {
+		t.Fatal(err)
+	}
+	out, code := "", 0
+	for range 10 { // a machine that stands still sends nothing
+		out, code = p.xfrmctl(t, strings.Fields("-j offload verify src 192.0.2.1 dst 192.0.2.2 proto esp spi 0x1000 for 3")...)
+		if !strings.Contains(out, `"sa_packets":0`) {
+			break
 		}
-	}()
-	out, code := p.xfrmctl(t, strings.Fields("-j offload verify src 192.0.2.1 dst 192.0.2.2 proto esp spi 0x1000 for 3")...)
-	close(stop)
-	<-done
+	}
+	ping.Process.Kill() //nolint:errcheck // Wait tells
+	ping.Wait()         //nolint:errcheck // killed
 	if code != 0 || !strings.Contains(out, `"hardware_share":1`) || !strings.Contains(out, `"on":"`+p.dev+`"`) {
 		t.Errorf("exit code %d: %s", code, out)
 	}

@@ -74,6 +74,11 @@ func (c *command) watch(conn *netlinkx.Conn, before *netlinkx.SA, d time.Duratio
 		if counters, err = c.counters(v.On); err != nil {
 			return nil, err
 		}
+		// the driver is looked at before the SA and behind it: of each packet of the
+		// SA it knows
+		if before, err = conn.GetSA(c.env.Ctx, before.ID()); err != nil {
+			return nil, err
+		}
 	}
 	start := time.Now()
 	select {
