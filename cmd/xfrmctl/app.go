@@ -114,6 +114,9 @@ func (e *env) dispatch(words []string) error {
 	if c == nil {
 		return unknownObject(words[0])
 	}
+	if c.asksHelp(words[1:]) {
+		return e.help(words[:1])
+	}
 	if !c.grammar {
 		e.catchInterrupts()
 	}

@@ -25,6 +25,17 @@ func (e *env) help(words []string) error {
 	return err
 }
 
+// asksHelp reports whether the words of a command ask for its help: they begin or
+// end with --help or -h, as they do for other programs. The word help alone is
+// for those whose grammar has none.
+func (c *command) asksHelp(words []string) bool {
+	if len(words) == 0 {
+		return false
+	}
+	asks := func(word string) bool { return word == "--help" || word == "-h" }
+	return asks(words[0]) || asks(words[len(words)-1]) || len(words) == 1 && words[0] == "help" && !c.grammar && c.help != nil
+}
+
 func (e *env) printHelp(w io.Writer) error {
 	var b bytes.Buffer
 	app := e.app(&b)
