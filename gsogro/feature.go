@@ -88,6 +88,3 @@ func RelevantFeatures() []Relevant {
 
 // FeatureSet is a device's features by name.
 type FeatureSet map[string]Feature
-
-// active reports whether the feature is known and on.
-func (s FeatureSet) active(name string) bool { return s[name].Active }

@@ -109,7 +109,7 @@ func (d deletedSA) appendTo(b []byte) ([]byte, error) {
 	putSAID(p, &id)
 	b, p = attr(b, AttrSA, SizeSAInfo)
 	putReported(p, d.SA)
-	return saReport{d.SA}.appendAttrs(b)
+	return saReport(d).appendAttrs(b)
 }
 
 // expireReport is an EXPIRE event (build_expire).

@@ -145,17 +145,3 @@ func (c *count) add(etherType uint16, packet, marker []byte) {
 		}
 	}
 }
-
-// merge adds what another count has seen.
-func (c *count) merge(o *count) {
-	for s, n := range o.esp {
-		if c.esp == nil {
-			c.esp = make(map[netlinkx.SPI]int)
-		}
-		c.esp[s] += n
-	}
-	c.clear += o.clear
-	if c.firstBad == "" {
-		c.firstBad = o.firstBad
-	}
-}

@@ -31,7 +31,6 @@ type parser struct {
 	template *netlinkx.Template
 	entry    *netlinkx.MigrateEntry
 	iptfs    *netlinkx.IPTFS
-	filter   *PolicyFilter // not nil: selectors fill its masks too
 	state    stateWords
 	policy   policyWords
 	ae       aeWords

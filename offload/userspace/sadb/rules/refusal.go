@@ -36,8 +36,3 @@ func Refuse(errno syscall.Errno, text string) *Refusal { return &Refusal{Errno: 
 
 // invalid is the most common refusal.
 func invalid(text string) *Refusal { return Refuse(syscall.EINVAL, text) }
-
-// invalidAttr is one that points at an attribute.
-func invalidAttr(t netlinkx.AttrType, text string) *Refusal {
-	return &Refusal{Errno: syscall.EINVAL, Text: text, Attr: t}
-}
