@@ -143,17 +143,13 @@ const (
 )
 
 // verdict turns the answer of the database into that of the client.
-func (r *request) verdict(err error) *netlinkx.Ack {
+func verdict(err error) *netlinkx.Ack {
 	if err == nil {
 		return nil
 	}
 	var refusal *sadb.Refusal
 	if errors.As(err, &refusal) {
-		a := &netlinkx.Ack{Errno: refusal.Errno, Text: refusal.Text}
-		if t := refusal.Attr; t != 0 && t < maxAttrs {
-			a.Offset = r.attrs.offset[t]
-		}
-		return a
+		return &netlinkx.Ack{Errno: refusal.Errno, Text: refusal.Text}
 	}
 	return refuse(syscall.EIO, err.Error())
 }

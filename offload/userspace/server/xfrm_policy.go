@@ -14,31 +14,31 @@ func (s *Server) performPolicy(r *request, cause sadb.Cause) *nl.Ack {
 	switch v := r.value.(type) {
 	case *nl.Policy:
 		if r.typ == nl.MsgUpdPolicy {
-			return r.verdict(s.db.UpdatePolicy(cause, v))
+			return verdict(s.db.UpdatePolicy(cause, v))
 		}
-		return r.verdict(s.db.AddPolicy(cause, v))
+		return verdict(s.db.AddPolicy(cause, v))
 	case *nl.PolicyID:
 		if r.typ == nl.MsgDelPolicy {
-			return r.verdict(s.db.DeletePolicy(cause, v))
+			return verdict(s.db.DeletePolicy(cause, v))
 		}
 		p, err := s.db.GetPolicy(v)
 		if err != nil {
-			return r.verdict(err)
+			return verdict(err)
 		}
 		h := r.c.header(r.message)
 		r.c.send(func(b []byte) ([]byte, error) { return nl.AppendPolicy(b, h, p) })
 		return nil
 	case nl.Opt[nl.PolicyType]:
-		return r.verdict(s.db.FlushPolicies(cause, v))
+		return verdict(s.db.FlushPolicies(cause, v))
 	case *nl.ExpirePolicy:
-		return r.verdict(s.db.ExpirePolicy(cause, v))
+		return verdict(s.db.ExpirePolicy(cause, v))
 	case *nl.Acquire:
-		return r.verdict(s.db.RequestAcquire(cause, v))
+		return verdict(s.db.RequestAcquire(cause, v))
 	case *nl.Migrate:
 		if !r.attrs.has(nl.AttrMigrate) {
 			return invalid("Missing required MIGRATE attribute")
 		}
-		return r.verdict(s.db.Migrate(cause, v))
+		return verdict(s.db.Migrate(cause, v))
 	}
 	return s.performInfo(r, cause)
 }
@@ -70,11 +70,11 @@ func (r *request) badContext() *nl.Ack {
 	}
 	if named {
 		if err := rules.CheckPolicyType(p.Type); err != nil {
-			return r.verdict(err)
+			return verdict(err)
 		}
 	}
 	if err := rules.CheckPolicyDir(p.Dir); err != nil {
-		return r.verdict(err)
+		return verdict(err)
 	}
 	switch {
 	case named && p.Index != 0:
@@ -96,7 +96,7 @@ func (s *Server) performInfo(r *request, cause sadb.Cause) *nl.Ack {
 		info := s.db.SPDInfo()
 		r.c.send(func(b []byte) ([]byte, error) { return nl.AppendSPDInfo(b, h, host.Uint32(r.payload()), &info) })
 	case nl.MsgNewSPDInfo:
-		return r.verdict(s.db.SetSPDInfo(r.value.(*nl.SPDInfo)))
+		return verdict(s.db.SetSPDInfo(r.value.(*nl.SPDInfo)))
 	case nl.MsgGetDefault:
 		d := s.db.Defaults()
 		r.c.send(func(b []byte) ([]byte, error) { return nl.AppendEvent(b, h, &nl.DefaultsEvent{Defaults: d}) })

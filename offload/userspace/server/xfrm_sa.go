@@ -17,15 +17,15 @@ func (s *Server) perform(r *request) *nl.Ack {
 	switch v := r.value.(type) {
 	case *nl.SA:
 		if r.typ == nl.MsgUpdSA {
-			return r.verdict(s.db.UpdateSA(cause, r.saRequest(v)))
+			return verdict(s.db.UpdateSA(cause, r.saRequest(v)))
 		}
-		return r.verdict(s.db.AddSA(cause, r.saRequest(v)))
+		return verdict(s.db.AddSA(cause, r.saRequest(v)))
 	case *nl.SAID:
 		if !v.Proto.HasSPI() && v.Family.Bits() == 0 && r.attrs.has(nl.AttrSrcAddr) {
 			return refuse(syscall.ESRCH, "") // a source, but of no family that there is
 		}
 		if r.typ == nl.MsgDelSA {
-			return r.verdict(s.db.DeleteSA(cause, v))
+			return verdict(s.db.DeleteSA(cause, v))
 		}
 		sa, err := s.db.GetSA(v)
 		return r.answerSA(sa, err)
@@ -33,18 +33,18 @@ func (s *Server) perform(r *request) *nl.Ack {
 		sa, err := s.db.AllocSPI(cause, v)
 		return r.answerSA(sa, err)
 	case nl.Proto:
-		return r.verdict(s.db.FlushSAs(cause, v))
+		return verdict(s.db.FlushSAs(cause, v))
 	case *nl.ExpireSA:
-		return r.verdict(s.db.ExpireSA(cause, v))
+		return verdict(s.db.ExpireSA(cause, v))
 	case *nl.AE:
-		return r.verdict(s.db.SetAE(cause, v, r.flags&flagReplace != 0))
+		return verdict(s.db.SetAE(cause, v, r.flags&flagReplace != 0))
 	case *nl.AEID:
 		ae, err := s.db.GetAE(v)
 		return r.answerAE(ae, err)
 	case *nl.MigrateState:
 		q := &sadb.MigrateStateRequest{MigrateState: *v, Attrs: r.present(), Reserved: host.Uint16(r.payload()[msNewFamily+2:]) != 0}
 		if err := s.db.MigrateState(cause, q); err != nil || s.Listening(nl.GroupMigrate) {
-			return r.verdict(err)
+			return verdict(err)
 		}
 		return refuse(0, "Failed to send migration notification") // so does the kernel without a listener
 	}
@@ -77,7 +77,7 @@ func (r *request) present() (a rules.Attrs) {
 // answerSA sends an SA.
 func (r *request) answerSA(sa *nl.SA, err error) *nl.Ack {
 	if err != nil {
-		return r.verdict(err)
+		return verdict(err)
 	}
 	h := r.c.header(r.message)
 	r.c.send(func(b []byte) ([]byte, error) { return nl.AppendSA(b, h, sa) })
@@ -87,7 +87,7 @@ func (r *request) answerSA(sa *nl.SA, err error) *nl.Ack {
 // answerAE sends an aevent.
 func (r *request) answerAE(ae *nl.AE, err error) *nl.Ack {
 	if err != nil {
-		return r.verdict(err)
+		return verdict(err)
 	}
 	h := r.c.header(r.message)
 	r.c.send(func(b []byte) ([]byte, error) { return nl.AppendEvent(b, h, &nl.AEvent{AE: *ae}) })

@@ -3,8 +3,6 @@ package rules
 import (
 	"fmt"
 	"syscall"
-
-	"github.com/xfrmctl/xfrmctl/netlinkx"
 )
 
 // Refusal is the answer to a request that is not carried out: what the kernel
@@ -13,8 +11,7 @@ import (
 // key bytes.
 type Refusal struct {
 	Errno syscall.Errno
-	Text  string            // of the extended acknowledgement, the kernel's words; "" none
-	Attr  netlinkx.AttrType // that the acknowledgement points at, 0 none
+	Text  string // of the extended acknowledgement, the kernel's words; "" none
 }
 
 // Error returns the text and the errno's words.
