@@ -142,7 +142,7 @@ func TestQuarrel(t *testing.T) {
 		e, _ := ends(t, userspace)
 		e.write(t, site)
 		s := stay(t, e, "--watch")
-		at := s.until(t, 0, firstApply(userspace))
+		s.until(t, 0, firstApply(userspace))
 		if !sandbox.Await(func() bool {
 			e.ns.Run(sandbox.IP(), "route", "del", "10.2.0.0/16", "dev", "ipsec0") //nolint:errcheck // it may not be back yet
 			return strings.Contains(s.out.String(), "again and again")
@@ -152,7 +152,7 @@ func TestQuarrel(t *testing.T) {
 		if !strings.Contains(s.out.String(), "route 10.2.0.0/16 metric 1024 is changed again and again by another process") {
 			t.Error(s.out)
 		}
-		at = len(s.out.String())
+		at := len(s.out.String())
 		e.ns.Run(sandbox.IP(), "route", "del", "10.2.0.0/16", "dev", "ipsec0") //nolint:errcheck // as above
 		s.until(t, at, "create 1")
 		if n := strings.Count(s.out.String(), "again and again"); n != 1 {

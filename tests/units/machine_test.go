@@ -32,9 +32,8 @@ const (
 
 // machine is a systemd that runs in a network namespace.
 type machine struct {
-	ns   *sandbox.NS
-	pid  int    // of systemd, outside
-	root string // its root directory, as its own processes see it from outside
+	ns  *sandbox.NS
+	pid int // of systemd, outside
 }
 
 // needs skips where there is no systemd, or nothing to boot one with.
