@@ -97,6 +97,11 @@ func TestSource(t *testing.T) {
 		{ref: "file:" + filepath.Join(dir, "missing"), fails: "no such file"},
 		{ref: "env:NONE", fails: "no such value"},
 		{ref: "command:false", fails: "exit status 1"},
+		{ref: "command:true", fails: "empty"},
+		{ref: "command:yes", fails: "more than"},
+		{ref: "command:/no/program", fails: "no such file"},
+		{ref: "file:/dev/null", fails: "a pipe or a device"},
+		{ref: "file:" + dir, fails: "is a directory"},
 		{ref: "credential:../private", fails: "by reference"},
 		{ref: "0x00112233", fails: "by reference"},
 	} {
@@ -140,8 +145,8 @@ func TestBundleIsReadOnce(t *testing.T) {
 		t.Fatal("a file for everybody was read")
 	}
 	write("a first\nb second\na third\n", 0o600)
-	if got := read("a"); got != "first" {
-		t.Errorf("of two lines %q was taken", got)
+	if _, err := s.Read(context.Background(), "keys:"+path+"#a"); err == nil || !strings.Contains(err.Error(), "several lines of that name") {
+		t.Errorf("of two lines one was taken: %v", err)
 	}
 	write("a other\nb other\n", 0o600)
 	if got := read("b"); got != "second" {

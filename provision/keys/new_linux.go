@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 )
 
 // New makes a file with n random bytes as hex digits behind 0x, for its owner
@@ -72,7 +71,7 @@ func checkDirectory(path string) error {
 }
 
 func checkOwner(dir string, st fs.FileInfo) error {
-	owner := st.Sys().(*syscall.Stat_t).Uid // what Stat returns on Linux
+	owner := ownerOf(st)
 	switch {
 	case !st.IsDir():
 		return fmt.Errorf("%s is no directory", dir)

@@ -89,3 +89,25 @@ func TestOfEpoch(t *testing.T) {
 		}
 	}
 }
+
+// TestFileOfAnother: root's files and one's own are taken, also through a link; a
+// pipe is not waited for.
+func TestFileOfAnother(t *testing.T) {
+	for owner, taken := range map[uint32]bool{0: true, 1000: true, 1001: false} {
+		if err := anothers(owner, 1000); (err == nil) != taken {
+			t.Errorf("a file of user %d: %v", owner, err)
+		}
+	}
+	dir := t.TempDir()
+	pipe, link := filepath.Join(dir, "pipe"), filepath.Join(dir, "link")
+	if err := errors.Join(syscall.Mkfifo(pipe, 0o600), os.WriteFile(filepath.Join(dir, "key"), []byte("0x00ff"), 0o600), os.Symlink("key", link)); err != nil {
+		t.Fatal(err)
+	}
+	s := &Source{}
+	if _, err := s.Read(context.Background(), "file:"+pipe); err == nil || !strings.Contains(err.Error(), "a pipe or a device") {
+		t.Errorf("a pipe: %v", err)
+	}
+	if b, err := s.Read(context.Background(), "file:"+link); err != nil || string(b) != "\x00\xff" {
+		t.Errorf("a link: %q, %v", b, err)
+	}
+}

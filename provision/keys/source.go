@@ -9,11 +9,11 @@ import (
 	"io"
 	"io/fs"
 	"maps"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // What is read is bounded, in bytes: one key, and a file with many.
@@ -153,14 +153,18 @@ func (s *Source) named(path, name string) ([]byte, error) {
 		s.bundles[path] = bundle
 	}
 	key, ok := bundle[name]
-	if !ok {
+	switch {
+	case !ok:
 		return nil, errors.New("the file has no line of that name with a key")
+	case key == nil:
+		return nil, errors.New("the file has several lines of that name: leave the one that is meant")
 	}
 	return key, nil
 }
 
 // lines takes b, which it borrows, for lines of a name and a key each, and
-// passes over others. Of two lines of a name the first counts.
+// passes over others. Of two lines of a name none is the key: nobody knows which
+// one is meant.
 func lines(b []byte) map[string][]byte {
 	keys := map[string][]byte{}
 	for l := range bytes.Lines(b) {
@@ -168,9 +172,11 @@ func lines(b []byte) map[string][]byte {
 		if len(f) != 2 {
 			continue
 		}
-		if name := string(f[0]); keys[name] == nil {
-			keys[name] = f[1]
+		name, key := string(f[0]), f[1]
+		if _, twice := keys[name]; twice {
+			key = nil
 		}
+		keys[name] = key
 	}
 	return keys
 }
@@ -178,7 +184,7 @@ func lines(b []byte) map[string][]byte {
 // readFile reads up to most bytes, and one, of a file that only its owner may
 // read.
 func readFile(path string, most int64) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := open(path)
 	if err != nil {
 		return nil, bare(err)
 	}
@@ -187,8 +193,16 @@ func readFile(path string, most int64) ([]byte, error) {
 	if err != nil {
 		return nil, bare(err)
 	}
-	if perm := st.Mode().Perm(); st.Mode().IsRegular() && perm&0o077 != 0 {
+	switch perm := st.Mode().Perm(); {
+	case st.IsDir(): // which cannot be read
+	case !st.Mode().IsRegular():
+		return nil, errors.New("it is a pipe or a device, and no file; what a program prints is command:WORDS")
+	case perm&0o077 != 0:
 		return nil, fmt.Errorf("others may read or write it (mode %04o): chmod 600, and take a new key if others had access", perm)
+	default:
+		if err := checkFileOwner(st); err != nil {
+			return nil, err
+		}
 	}
 	b, err := io.ReadAll(io.LimitReader(f, most+1))
 	return b, bare(err)
@@ -210,12 +224,30 @@ func output(ctx context.Context, words []string) ([]byte, error) {
 		return nil, errors.New("no program is named")
 	}
 	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
-	b, err := cmd.Output()
+	var out bounded
+	cmd.Stdout, cmd.WaitDelay = &out, time.Second // for what it leaves behind
+	err := cmd.Run()
 	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return nil, fmt.Errorf("the program failed: %s", exit.ProcessState)
+	switch {
+	case len(out) > maxKey: // it may have ended of that
+		return out, nil
+	case errors.As(err, &exit):
+		return nil, fmt.Errorf("the program failed: %s; what it said is not shown, because that might hold the key", exit.ProcessState)
 	}
-	return b, err
+	return out, bare(err)
+}
+
+// bounded takes the length of a key, and a byte more of what is none.
+type bounded []byte
+
+// Write fails when there is too much.
+func (b *bounded) Write(p []byte) (int, error) {
+	n := min(len(p), maxKey+1-len(*b))
+	*b = append(*b, p[:n]...)
+	if n < len(p) {
+		return n, io.ErrShortWrite
+	}
+	return n, nil
 }
 
 func keyBytes(b []byte) ([]byte, error) {
