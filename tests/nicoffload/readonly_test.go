@@ -60,6 +60,11 @@ func TestNothingChanges(t *testing.T) {
 	id := "src 192.0.2.1 dst 192.0.2.2 proto esp spi 0x1000"
 	_, added := p.add(t, 0x1000, key+" 128 offload prefer dev "+dev+" dir out")
 	before := p.snapshot(t, dir)
+	sandbox.Await(func() bool { // that links are up the kernel notes in the background
+		last := before
+		before = p.snapshot(t, dir)
+		return before == last
+	})
 	if added == 0 && !strings.Contains(before, "spi 0x00001000") {
 		t.Fatalf("the snapshot lacks the SA: %s", before)
 	}
