@@ -42,14 +42,14 @@ func TestGuardPolicies(t *testing.T) {
 			w := watch(t, west.ns)
 			east.ns.MustRun(t, sandbox.IP(), "route", "add", "10.2.0.0/17", "via", sandbox.B4)
 			_, err := east.ns.Run("ping", "-c", "2", "-i", "0.05", "-W", "1", "-I", "10.1.0.1", "10.2.0.1")
-			if left := w.clear.Load() > 0; left == guarded {
+			if left := w.more(0, !guarded); left == guarded {
 				t.Errorf("a better route led packets out in clear: %v, guarded %v (%v)", left, guarded, err)
 			}
 			east.ns.MustRun(t, sandbox.IP(), "link", "del", "ipsec0")
 			east.ns.MustRun(t, sandbox.IP(), "addr", "add", "10.1.0.1/32", "dev", "lo")
 			before := w.clear.Load()
 			east.ns.Run("ping", "-c", "2", "-i", "0.05", "-W", "1", "-I", "10.1.0.1", "10.2.0.1") //nolint:errcheck // nothing answers
-			if left := w.clear.Load() > before; left == guarded {
+			if left := w.more(before, !guarded); left == guarded {
 				t.Errorf("without interface packets leave in clear: %v, guarded %v", left, guarded)
 			}
 			east.ns.MustRun(t, sandbox.IP(), "addr", "del", "10.1.0.1/32", "dev", "lo")

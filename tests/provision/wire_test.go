@@ -78,6 +78,13 @@ func (w *wire) count(frame []byte, _ unix.Sockaddr) {
 	}
 }
 
+// more reports whether more packets came in clear than before. Those that are
+// expected are waited for: they are counted a moment after they came.
+func (w *wire) more(before int64, expected bool) bool {
+	more := func() bool { return w.clear.Load() > before }
+	return expected && sandbox.Await(more) || more()
+}
+
 // send sends pings to 10.2.0.1 from now on, by way of the default route if
 // nothing better is there, one each interval of so many seconds.
 func send(t *testing.T, e *end, interval string) {
