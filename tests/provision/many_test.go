@@ -35,6 +35,9 @@ func manyDocument(n int, other bool) string {
 func TestMany(t *testing.T) {
 	bothEngines(t, func(t *testing.T, userspace bool) {
 		n, kills := count("XFRMCTL_MANY", 60), count("XFRMCTL_MANY_KILLS", 3)
+		if testing.Short() {
+			n, kills = 20, 2
+		}
 		if userspace {
 			n = min(n, 1000) // TUN devices take the kernel 50 ms each
 		}
