@@ -68,7 +68,7 @@ func newTransform(sa *netlinkx.SA, family netlinkx.Family) (transform, error) {
 	t, err := transform{}, error(nil)
 	switch sa.Proto {
 	case netlinkx.ProtoESP, 0:
-		t, err = espTransform(sa, family)
+		t, err = espTransform(sa)
 	case netlinkx.ProtoAH:
 		t, err = ahTransform(sa, family)
 	case netlinkx.ProtoComp:
@@ -111,7 +111,7 @@ func (t transform) inner(underlay int) (int, error) {
 	return room - room%t.block + t.network - espTrailer, nil
 }
 
-func espTransform(sa *netlinkx.SA, family netlinkx.Family) (transform, error) {
+func espTransform(sa *netlinkx.SA) (transform, error) {
 	c, icv, err := lengthsOf(sa)
 	if err != nil {
 		return transform{}, err

@@ -107,17 +107,17 @@ func (e *AE) attr(a *attrs) {
 	}
 }
 
-func appendHard(b []byte, size int, hard bool) []byte {
+// putHard sets the byte that says so of a hard expiry, behind size bytes.
+func putHard(b []byte, size int, hard bool) {
 	if hard {
 		b[size] = 1
 	}
-	return b
 }
 
 func (e *ExpireSA) appendTo(b []byte) ([]byte, error) {
 	b, p := grow(b, SizeExpire)
 	putSAInfo(p, &e.SA)
-	appendHard(p, SizeSAInfo, e.Hard)
+	putHard(p, SizeSAInfo, e.Hard)
 	b = appendMark(b, e.SA.Mark)
 	b = attrU32NZ(b, AttrIfID, e.SA.IfID)
 	b = attrOpt32(b, AttrSAPCPU, e.SA.PCPU)
@@ -136,7 +136,7 @@ func (s expireSA) appendTo(b []byte) ([]byte, error) {
 func (e *ExpirePolicy) appendTo(b []byte) ([]byte, error) {
 	b, p := grow(b, SizePolExpire)
 	putPolicyInfo(p, &e.Policy)
-	appendHard(p, SizePolicyInfo, e.Hard)
+	putHard(p, SizePolicyInfo, e.Hard)
 	return e.Policy.appendAttrs(b)
 }
 

@@ -73,7 +73,7 @@ func (e policyExpireReport) appendTo(b []byte) ([]byte, error) {
 	b, p := grow(b, SizePolExpire)
 	r := policyReport{&e.Policy, true}
 	r.put(p)
-	appendHard(p, SizePolicyInfo, e.Hard)
+	putHard(p, SizePolicyInfo, e.Hard)
 	return r.appendAttrs(b)
 }
 

@@ -222,7 +222,7 @@ func (p *Printer) location() *time.Location {
 
 // flags prints the names of the set bits, then the rest in hex, with single
 // blanks between.
-func (t *textRecord) flags(names []flagName, v uint32) *textRecord {
+func (t *textRecord) flags(names []flagName, v uint32) {
 	sep := ""
 	for _, f := range names {
 		if v&f.bit != 0 {
@@ -234,5 +234,4 @@ func (t *textRecord) flags(names []flagName, v uint32) *textRecord {
 	if v != 0 {
 		t.str(sep).hex(v)
 	}
-	return t
 }

@@ -149,7 +149,7 @@ func (t *Transform) build(p *Params) {
 		b[0], b[8], b[9] = 0x45, t.ttl, proto
 		copy(b[12:], p.Src.AsSlice())
 		copy(b[16:], p.Dst.AsSlice())
-		t.sum = sum16(b[:v4Len], 0)
+		t.sum = sum16(b[:v4Len])
 		t.headerSize = v4Len
 	}
 	if t.udp {
@@ -204,8 +204,8 @@ func (t *Transform) beetGrowth() int {
 	return pseudoMax
 }
 
-// sum16 adds b, of even length, to a one's complement sum.
-func sum16(b []byte, sum uint32) uint32 {
+// sum16 is the one's complement sum of b, of even length, not folded.
+func sum16(b []byte) (sum uint32) {
 	for ; len(b) >= 2; b = b[2:] {
 		sum += uint32(b[0])<<8 | uint32(b[1])
 	}

@@ -152,7 +152,7 @@ func (t *Transform) restore4(h []byte, nextHeader byte, n int, a *Arrived) error
 	copy(h, a.Header)
 	h[9], h[10], h[11] = nextHeader, 0, 0
 	put16(h[2:], uint16(len(h)+n))
-	put16(h[10:], fold(sum16(h, 0)))
+	put16(h[10:], fold(sum16(h)))
 	return nil
 }
 
@@ -236,7 +236,7 @@ func put4(h []byte, proto byte, n int, a *Arrived) {
 		h[6] = 0x40
 	}
 	h[8], h[9], h[10], h[11] = a.TTL, proto, 0, 0
-	put16(h[10:], fold(sum16(h, 0)))
+	put16(h[10:], fold(sum16(h)))
 }
 
 // put6 fills an IPv6 header but for its addresses.

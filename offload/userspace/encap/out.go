@@ -266,7 +266,7 @@ func (t *Transform) fields4(h []byte, o *Outer, total int) {
 	if t.mode == netlinkx.ModeTransport {
 		put16(h[2:], uint16(total))
 		h[10], h[11] = 0, 0
-		put16(h[10:], fold(sum16(h, 0)))
+		put16(h[10:], fold(sum16(h)))
 		return
 	}
 	h[1] = o.TOS

@@ -40,7 +40,7 @@ func (s *Server) performPolicy(r *request, cause sadb.Cause) *nl.Ack {
 		}
 		return verdict(s.db.Migrate(cause, v))
 	}
-	return s.performInfo(r, cause)
+	return s.performInfo(r)
 }
 
 // badContext refuses a security context that is malformed, after what the
@@ -86,7 +86,7 @@ func (r *request) badContext() *nl.Ack {
 }
 
 // performInfo is perform for messages about the databases.
-func (s *Server) performInfo(r *request, cause sadb.Cause) *nl.Ack {
+func (s *Server) performInfo(r *request) *nl.Ack {
 	h := r.c.header(r.message)
 	switch r.typ {
 	case nl.MsgGetSADInfo:

@@ -31,12 +31,10 @@ func newHashSizes() hashSizes {
 // grow enlarges the kernel's tables as xfrm_hash_resize would after an
 // insertion that replaced nothing.
 func (h *hashSizes) grow(dir netlinkx.PolicyDir, counts *[3]uint32) {
-	resize := func(mask *uint32, n uint32) bool {
-		if *mask+1 >= maxHash || n <= *mask {
-			return false
+	resize := func(mask *uint32, n uint32) {
+		if *mask+1 < maxHash && n > *mask {
+			*mask = *mask<<1 | 1
 		}
-		*mask = *mask<<1 | 1
-		return true
 	}
 	if counts[dir] <= h.dirMask[dir] {
 		return
