@@ -52,10 +52,11 @@ It is no transaction: what was done stays done. The exit status is that of the f
 success
 .TP
 .B 1
-a check before anything was sent failed; no socket; a list, deleteall or batch failed
+a check before anything was sent failed, or found what it looks for (offload check, iface adopt, diff, verify, vti audit, demo);
+no socket; no such interface; a list, deleteall or batch failed; interrupted (monitor and esp end with 0)
 .TP
 .B 2
-the kernel refused a request
+the kernel refused a request; demo: this machine lacks what it needs
 .TP
 .B 255
 words that cannot be understood
