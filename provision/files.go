@@ -27,9 +27,22 @@ func (e *LockedError) Error() string {
 // lockPoll is how often a held lock is tried again.
 const lockPoll = 100 * time.Millisecond
 
+// trusted refuses a directory in which anybody could say what is ours and which
+// keys were used.
+func trusted(dir string) error {
+	st, err := os.Stat(dir)
+	if err == nil && st.IsDir() && st.Mode().Perm()&0o002 != 0 {
+		err = fmt.Errorf("everybody may write to the state directory %s (mode %04o), and say what is ours and which keys were used: chmod 700, or name another", dir, st.Mode().Perm())
+	}
+	return err
+}
+
 // lock takes the lock of the directory. onWait is called once when another has
 // it; nil means not to wait.
 func lock(ctx context.Context, dir string, onWait func(holder string)) (*os.File, error) {
+	if err := trusted(dir); err != nil {
+		return nil, err
+	}
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err

@@ -84,15 +84,20 @@ func (s *store) readSecret() error {
 		s.secret = b
 		return nil
 	case err == nil:
-		return fmt.Errorf("%s has %d bytes, not %d: it was damaged; without it no key can be recognised", s.path("secret"), len(b), sha256.Size)
+		return fmt.Errorf("%s has %d bytes, not %d: it was damaged; %s", s.path("secret"), len(b), sha256.Size, noSecret)
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
+	}
+	if st, err := os.Stat(s.path("keys")); err == nil && st.Size() > 0 {
+		return fmt.Errorf("%s is gone; %s", s.path("secret"), noSecret)
 	}
 	if s.secret, err = randomBytes(sha256.Size); err != nil || s.readOnly {
 		return err
 	}
 	return writeWhole(s.path("secret"), s.secret)
 }
+
+const noSecret = "without it no key that was used before is recognised: put it back from a copy, or move it and the file keys away and take new keys, the next epoch, for all tunnels"
 
 func (s *store) readObjects() error {
 	b, err := os.ReadFile(s.objectsFile())
@@ -104,7 +109,7 @@ func (s *store) readObjects() error {
 	}
 	var saved savedObjects
 	if err := json.Unmarshal(b, &saved); err != nil {
-		return fmt.Errorf("%s: %w", s.objectsFile(), err)
+		return fmt.Errorf("%s is damaged, so it is not known what here is ours (%w): put it back from a copy, or move it away, remove what it named by hand, and apply", s.objectsFile(), err)
 	}
 	if saved.Version != 1 {
 		return fmt.Errorf("%s has version %d, known is 1", s.objectsFile(), saved.Version)
@@ -141,8 +146,9 @@ func (s *store) readKeys() error {
 		line, rest, _ := strings.Cut(text, "\n")
 		state, fp, ok := strings.Cut(line, " ")
 		fp, marker, _ := strings.Cut(fp, " ")
-		if !ok || len(strings.TrimPrefix(fp, inboundUse)) != 2*sha256.Size {
-			return fmt.Errorf("%s, line %d is damaged: which keys were used is not known", s.path("keys"), n)
+		known := slices.Contains([]keyState{keyIntended, keySent, keySpent, keyFree}, keyState(state))
+		if !ok || !known || len(strings.TrimPrefix(fp, inboundUse)) != 2*sha256.Size {
+			return fmt.Errorf("%s, line %d is damaged: which keys were used is not known; put it back from a copy, or move it away and take new keys, the next epoch, for all tunnels", s.path("keys"), n)
 		}
 		s.set(fp, keyState(state), marker)
 		text = rest

@@ -99,6 +99,7 @@ func TestStoreDamage(t *testing.T) {
 		{"damaged", "keys", "spent " + fp + "\nspent aaa\n", true},
 		{"no JSON", "office.east-kernel-1.json", "{", true},
 		{"version", "office.east-kernel-1.json", `{"version":2}`, true},
+		{"unknown state", "keys", "spnet " + fp + "\n", true},
 		{"secret", "secret", "short", true},
 	} {
 		dir := t.TempDir()
@@ -119,6 +120,45 @@ func TestStoreDamage(t *testing.T) {
 		}
 		if again := testStore(t, dir, "boot1"); again.spent[fp] != keySpent || again.spent[other] != keySpent || len(again.spent) != 2 {
 			t.Errorf("%s: %v", c.name, again.spent)
+		}
+	}
+}
+
+// TestSecretGone: with another secret no used key would be recognised.
+func TestSecretGone(t *testing.T) {
+	dir := t.TempDir()
+	s := testStore(t, dir, "boot1")
+	forget := func() error {
+		if err := os.Remove(filepath.Join(dir, "secret")); err != nil {
+			t.Fatal(err)
+		}
+		_, err := openStore(dir, "office.east-kernel-1", "boot1", false)
+		return err
+	}
+	if err := forget(); err != nil {
+		t.Errorf("no key was used: %v", err)
+	}
+	if err := s.mark(keySpent, []string{strings.Repeat("a", 64)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := forget(); err == nil || !strings.Contains(err.Error(), "secret is gone") {
+		t.Errorf("a new secret was made: %v", err)
+	}
+}
+
+// TestDirectoryForAll: nobody else may say which keys were used.
+func TestDirectoryForAll(t *testing.T) {
+	dir := t.TempDir()
+	for _, mode := range []os.FileMode{0o700, 0o755, 0o777, os.ModeSticky | 0o777} {
+		if err := os.Chmod(dir, mode); err != nil {
+			t.Fatal(err)
+		}
+		l, err := LockDir(context.Background(), dir, nil)
+		if (err != nil) != (mode&0o002 != 0) {
+			t.Errorf("%v: %v", mode, err)
+		}
+		if err == nil {
+			_ = l.Close()
 		}
 	}
 }

@@ -136,9 +136,11 @@ func (p *planner) foreign(id ID) bool {
 	if p.ours(id) {
 		return false
 	}
-	p.refuse(id, "is there already and not ours: it was made by another, who may still need it")
+	p.refuse(id, notOurs)
 	return true
 }
+
+const notOurs = "is there already and not ours: it was made by another, who may still need it"
 
 func (p *planner) ordered() []*Step {
 	if p.opts.InboundOnly {

@@ -3,6 +3,7 @@ package provision
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
@@ -85,12 +86,19 @@ type Refusal struct {
 type RefusedError struct{ Refusals []Refusal }
 
 // Error returns all refusals, separated by semicolons.
-func (e *RefusedError) Error() string {
-	var parts []string
+func (e *RefusedError) Error() string { return strings.Join(e.Lines(), "; ") }
+
+// Lines returns each refusal.
+func (e *RefusedError) Lines() (all []string) {
 	for _, r := range e.Refusals {
-		parts = append(parts, string(r.ID)+": "+r.Reason)
+		all = append(all, string(r.ID)+": "+r.Reason)
 	}
-	return strings.Join(parts, "; ")
+	return all
+}
+
+// Foreign reports whether SAs or policies of another are in the way.
+func (e *RefusedError) Foreign() bool {
+	return slices.ContainsFunc(e.Refusals, func(r Refusal) bool { return r.Reason == notOurs })
 }
 
 // Result is what Plan found.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -72,7 +73,11 @@ func applyError(err error) error {
 	case errors.As(err, &problems):
 		return &exitError{code: exitCheck, msg: problems.Error(), hint: "nothing was changed", err: err}
 	case errors.As(err, &refused):
-		return &exitError{code: exitCheck, msg: err.Error(), hint: "nothing was changed", err: err}
+		hint := "nothing was changed"
+		if refused.Foreign() {
+			hint += "; what xfrmctl apply made before its state directory was lost is no longer known to be its own, and has to be removed by hand"
+		}
+		return &exitError{code: exitCheck, msg: strings.Join(refused.Lines(), "\n"), hint: hint, err: err}
 	case errors.As(err, &untaken):
 		return &exitError{code: exitCheck, msg: err.Error(), hint: keycmd.Hint(err), err: err}
 	case errors.As(err, &differ):

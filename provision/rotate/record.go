@@ -21,7 +21,7 @@ func decode(b []byte) (*record, error) {
 	r := &record{Version: 1}
 	if len(b) > 0 {
 		if err := json.Unmarshal(b, r); err != nil {
-			return nil, fmt.Errorf("rotations of the state directory: %w", err)
+			return nil, fmt.Errorf("rotations of the state directory (OWNER.NODE.rotation.json) are damaged, so it is not known which keys are in force (%w): put the file back from a copy, or move it away and write the epoch in force into the document", err)
 		}
 	}
 	if r.Version != 1 {
