@@ -181,13 +181,9 @@ func (c *command) restore() error {
 	if len(c.args) != 1 {
 		return verbs.Errorf("restore takes the file that drain wrote")
 	}
-	b, err := os.ReadFile(c.args[0])
+	d, err := readDrained(c.args[0])
 	if err != nil {
 		return err
-	}
-	d := &drained{}
-	if err := json.Unmarshal(b, d); err != nil || d.Version != drainVersion {
-		return fmt.Errorf("read %s: it is no file of `offload drain` (version %d): %v", c.args[0], d.Version, err)
 	}
 	if c.env.DryRun {
 		d.DryRun = true
@@ -219,6 +215,22 @@ func (c *command) restore() error {
 		back.Policies = append(back.Policies, id)
 	}
 	return errors.Join(c.printMoved("moved back to "+d.Device, back), errors.Join(errs...))
+}
+
+// readDrained reads a file that drain wrote.
+func readDrained(path string) (*drained, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	d := &drained{}
+	if err := json.Unmarshal(b, d); err != nil {
+		return nil, fmt.Errorf("read %s: it is no file of `offload drain`: %w", path, err)
+	}
+	if d.Version != drainVersion {
+		return nil, fmt.Errorf("read %s: version %d of what `offload drain` writes is not known here, only %d: restore with the xfrmctl that drained", path, d.Version, drainVersion)
+	}
+	return d, nil
 }
 
 func (c *command) putPolicyBack(conn *netlinkx.Conn, id netlinkx.PolicyID, index int32) error {
