@@ -151,24 +151,9 @@ func decodeStrings(data []byte) ([]string, error) {
 			return nil
 		}
 	}
-	one := func(ad *netlink.AttributeDecoder) error {
-		index, value := uint32(0), ""
-		for ad.Next() {
-			switch ad.Type() {
-			case aStringIndex:
-				index = ad.Uint32()
-			case aStringValue:
-				value = ad.String()
-			}
-		}
-		if index > 4096 {
-			return fmt.Errorf("string number %d", index)
-		}
-		for int(index) >= len(names) {
-			names = append(names, "")
-		}
-		names[index] = value
-		return nil
+	one := func(ad *netlink.AttributeDecoder) (err error) {
+		names, err = withString(names, ad)
+		return err
 	}
 	for ad.Next() {
 		if ad.Type() == aStrsetStringsets {
@@ -179,5 +164,26 @@ func decodeStrings(data []byte) ([]string, error) {
 	if err := ad.Err(); err != nil {
 		return nil, fmt.Errorf("malformed STRSET_GET reply: %w", err)
 	}
+	return names, nil
+}
+
+// withString returns names with the one that ad holds, at its place.
+func withString(names []string, ad *netlink.AttributeDecoder) ([]string, error) {
+	index, value := uint32(0), ""
+	for ad.Next() {
+		switch ad.Type() {
+		case aStringIndex:
+			index = ad.Uint32()
+		case aStringValue:
+			value = ad.String()
+		}
+	}
+	if index > 4096 {
+		return nil, fmt.Errorf("string number %d", index)
+	}
+	for int(index) >= len(names) {
+		names = append(names, "")
+	}
+	names[index] = value
 	return names, nil
 }

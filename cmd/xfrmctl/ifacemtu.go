@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/ipxfrm"
@@ -79,37 +80,34 @@ func (s *ifaceSA) algorithms(sa *netlinkx.SA) error {
 	if !known {
 		return unknownName("cipher", s.cipher, append(ifaces.Ciphers(), document.Names()...))
 	}
-	bits := uint64(0)
-	if s.icv != "" {
-		var err error
-		if bits, err = parseCount(s.icv, 32); err != nil || bits%8 != 0 {
-			return wrong(s.icv, "icv is not a length in bits")
-		}
-	}
-	if aead {
-		if s.auth != "" {
-			return wrong(s.auth, s.cipher+" has its own integrity check")
-		}
-		if s.icv == "" {
-			bits = 128
-		}
-		sa.AEAD = &netlinkx.AEAD{Name: s.cipher, ICVBits: uint32(bits)}
-		return nil
-	}
-	if s.auth == "" {
+	switch {
+	case aead && s.auth != "":
+		return wrong(s.auth, s.cipher+" has its own integrity check")
+	case aead:
+		bits, err := s.icvBits(128)
+		sa.AEAD = &netlinkx.AEAD{Name: s.cipher, ICVBits: bits}
+		return err
+	case s.auth == "":
 		return argError("cipher %s needs an integrity algorithm: auth NAME", s.cipher)
+	case !slices.Contains(ifaces.AuthAlgorithms(), s.auth):
+		return unknownName("auth", s.auth, ifaces.AuthAlgorithms())
 	}
-	if s.icv == "" {
-		bits = uint64(ifaces.ICVBits(s.auth))
-	}
+	bits, err := s.icvBits(ifaces.ICVBits(s.auth))
 	sa.Crypt = &netlinkx.Algo{Name: s.cipher}
-	sa.AuthTrunc = &netlinkx.AuthTrunc{Name: s.auth, ICVBits: uint32(bits)}
-	for _, n := range ifaces.AuthAlgorithms() {
-		if n == s.auth {
-			return nil
-		}
+	sa.AuthTrunc = &netlinkx.AuthTrunc{Name: s.auth, ICVBits: bits}
+	return err
+}
+
+// icvBits is the length of the ICV that the words ask for.
+func (s *ifaceSA) icvBits(unasked uint32) (uint32, error) {
+	if s.icv == "" {
+		return unasked, nil
 	}
-	return unknownName("auth", s.auth, ifaces.AuthAlgorithms())
+	bits, err := parseCount(s.icv, 32)
+	if err != nil || bits%8 != 0 {
+		return 0, wrong(s.icv, "icv is not a length in bits")
+	}
+	return uint32(bits), nil
 }
 
 func unknownName(word, name string, known []string) error {

@@ -15,14 +15,28 @@ func (e *env) monitor(cmd *ipxfrm.Command) error {
 	if cmd.Monitor.File != "" {
 		return e.monitorFile(cmd.Monitor.File, v)
 	}
-	by, err := e.engineFor(aboutIPsec)
+	cfg, err := e.monitorConfig(cmd.Monitor)
 	if err != nil {
 		return err
 	}
+	m, err := e.listen(cfg)
+	if err != nil {
+		return connectError(err)
+	}
+	defer m.Close()
+	return v.follow(m)
+}
+
+// monitorConfig is whom to listen to, and for what.
+func (e *env) monitorConfig(asked *ipxfrm.MonitorSpec) (*netlinkx.MonitorConfig, error) {
+	by, err := e.engineFor(aboutIPsec)
+	if err != nil {
+		return nil, err
+	}
 	cfg := &netlinkx.MonitorConfig{
 		NetNS:      e.netns,
-		Groups:     cmd.Monitor.Groups,
-		AllNSID:    cmd.Monitor.AllNSID,
+		Groups:     asked.Groups,
+		AllNSID:    asked.AllNSID,
 		ReadBuffer: e.opts.rcvbuf,
 		Resync:     e.opts.json || e.opts.verbose,
 	}
@@ -32,31 +46,7 @@ func (e *env) monitor(cmd *ipxfrm.Command) error {
 			e.warnf("all-nsid: a userspace engine is of one namespace; the events of others are the kernel's (--engine kernel)")
 		}
 	}
-	m, err := e.listen(cfg)
-	if err != nil {
-		return connectError(err)
-	}
-	defer m.Close()
-	for {
-		n, err := m.Next(e.ctx)
-		if e.ctx.Err() != nil {
-			return nil
-		}
-		var bad *netlinkx.DecodeError
-		if errors.As(err, &bad) {
-			e.report("", err)
-			continue
-		}
-		if err != nil {
-			return &exitError{code: exitKernel, msg: err.Error(), err: err}
-		}
-		if err := v.print(n); err != nil {
-			return err
-		}
-		if err := e.stdout.Flush(); err != nil {
-			return err
-		}
-	}
+	return cfg, nil
 }
 
 // eventPrinter is printer with what the monitor has besides.
@@ -77,6 +67,31 @@ type eventView struct {
 	e   *env
 	p   *ipxfrm.Printer
 	buf []byte
+}
+
+// follow prints what m hears until a signal ends it.
+func (v *eventView) follow(m *netlinkx.Monitor) error {
+	e := v.e
+	for {
+		n, err := m.Next(e.ctx)
+		if e.ctx.Err() != nil {
+			return nil
+		}
+		var bad *netlinkx.DecodeError
+		if errors.As(err, &bad) {
+			e.report("", err)
+			continue
+		}
+		if err != nil {
+			return &exitError{code: exitKernel, msg: err.Error(), err: err}
+		}
+		if err := v.print(n); err != nil {
+			return err
+		}
+		if err := e.stdout.Flush(); err != nil {
+			return err
+		}
+	}
 }
 
 // print prints one event: a line of JSON, or what `ip xfrm monitor` prints.
