@@ -12,8 +12,8 @@ import (
 // Limits for all test binaries on one kernel. They are there to end a hanging
 // kernel; runs take a fraction.
 const (
-	fullLimit   = 35 * time.Minute
-	shortLimit  = 20 * time.Minute
+	fullLimit   = 60 * time.Minute
+	shortLimit  = 45 * time.Minute
 	longLimit   = 2 * time.Hour
 	guestMemory = 2048
 	benchMemory = 6144
