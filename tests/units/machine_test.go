@@ -118,8 +118,11 @@ func (m *machine) start(t *testing.T, dir string) {
 		}
 		_ = cmd.Process.Kill() // ends all of its namespace
 		_ = cmd.Wait()         // killed
-		out, err := exec.Command("unshare", "-m", "bash", "-c", `mount -t cgroup2 cgroup2 "$0" && find "$0/$1" -depth -type d -exec rmdir {} +`, dir, group).CombinedOutput()
-		if err != nil {
+		var out []byte
+		if !sandbox.Await(func() bool { // processes leave it a moment after they have ended
+			out, err = exec.Command("unshare", "-m", "bash", "-c", `mount -t cgroup2 cgroup2 "$0" && find "$0/$1" -depth -type d -exec rmdir {} +`, dir, group).CombinedOutput()
+			return err == nil
+		}) {
 			t.Errorf("the control group %s stays: %v: %s", group, err, out)
 		}
 	})
