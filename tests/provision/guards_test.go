@@ -3,7 +3,6 @@ package provision
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/xfrmctl/xfrmctl/tests/sandbox"
 )
@@ -140,10 +139,8 @@ func TestDefaultPolicyForwards(t *testing.T) {
 			}
 			reach := func(when string, ns *sandbox.NS, from, to string) {
 				t.Helper()
-				for deadline := time.Now().Add(10 * time.Second); !reaches(ns, from, to); {
-					if time.Now().After(deadline) {
-						t.Fatalf("{%s}: %s does not reach %s", when, from, to)
-					}
+				if !sandbox.Await(func() bool { return reaches(ns, from, to) }) {
+					t.Fatalf("{%s}: %s does not reach %s", when, from, to)
 				}
 			}
 			all := []string{"in: block", "fwd: block", "out: block", "in: block, fwd: block, out: block"}
