@@ -107,19 +107,3 @@ func OutputMark(r *SARequest) netlinkx.Mark {
 	}
 	return m
 }
-
-// ReplayForm returns how an SA's replay state is reported: the length of the
-// bitmap of a large one, or nil for the legacy one, and the window. Legacy
-// windows are cut to 32 packets without a word. Without ESN the upper halves
-// of numbers mean nothing, but are reported as they were given.
-func ReplayForm(r *SARequest) (esn *netlinkx.ReplayESN, window uint32) {
-	if r.attrs().Has(netlinkx.AttrReplayESNVal) {
-		e := esnState(r.SA)
-		esn = &netlinkx.ReplayESN{BitmapLen: e.BitmapLen}
-		if r.SA.Flags&netlinkx.FlagESN == 0 {
-			esn.SeqHi, esn.OSeqHi = e.SeqHi, e.OSeqHi
-		}
-		return esn, r.SA.ReplayWindow
-	}
-	return nil, min(r.SA.ReplayWindow, legacyWindow)
-}

@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"math"
 	"syscall"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
@@ -130,75 +129,6 @@ func checkComp(r *SARequest, has Attrs) *Refusal {
 
 // checkLengths reports what the codec found wrong.
 func checkLengths(r *SARequest, _ Attrs) *Refusal { return r.Malformed }
-
-// maxBitmap is the longest replay bitmap in words.
-const maxBitmap = 128
-
-func checkReplay(r *SARequest, has Attrs) *Refusal {
-	sa := r.SA
-	if !has.Has(netlinkx.AttrReplayESNVal) {
-		if sa.Flags&netlinkx.FlagESN != 0 {
-			return invalid("Missing required attribute for ESN")
-		}
-		return nil
-	}
-	e := esnState(sa)
-	switch {
-	case e.BitmapLen > maxBitmap:
-		return invalid("ESN bitmap length must be <= 128")
-	case sa.Proto != netlinkx.ProtoESP && sa.Proto != netlinkx.ProtoAH:
-		return invalid("ESN only supported for ESP and AH")
-	case r.LegacyWindow != 0:
-		return invalid("ESN not compatible with legacy replay_window")
-	case sa.Dir == netlinkx.DirOut:
-		return checkReplayOut(sa, e)
-	case sa.Dir == netlinkx.DirIn:
-		return checkReplayIn(sa, e)
-	}
-	return nil
-}
-
-// esnState is the large replay state that sa has, a fresh one if it is implied.
-func esnState(sa *netlinkx.SA) *netlinkx.ReplayESN {
-	if sa.ReplayESN != nil {
-		return sa.ReplayESN
-	}
-	return &netlinkx.ReplayESN{BitmapLen: (sa.ReplayWindow + 31) / 32}
-}
-
-func checkReplayOut(sa *netlinkx.SA, e *netlinkx.ReplayESN) *Refusal {
-	esn := sa.Flags&netlinkx.FlagESN != 0
-	switch {
-	case sa.ReplayWindow != 0:
-		return invalid("Replay window should be 0 for output SA")
-	case e.Seq != 0 || e.SeqHi != 0:
-		return invalid("Replay seq and seq_hi should be 0 for output SA")
-	case !esn && e.OSeqHi != 0:
-		return invalid("Replay oseq_hi should be 0 in non-ESN mode for output SA")
-	case !esn && e.OSeq == math.MaxUint32:
-		return invalid("Replay oseq should be less than 0xFFFFFFFF in non-ESN mode for output SA")
-	case esn && e.OSeq == math.MaxUint32 && e.OSeqHi == math.MaxUint32:
-		return invalid("Replay oseq and oseq_hi should be less than 0xFFFFFFFF for output SA")
-	case e.BitmapLen != 0:
-		return invalid("Replay bmp_len should 0 for output SA")
-	}
-	return nil
-}
-
-func checkReplayIn(sa *netlinkx.SA, e *netlinkx.ReplayESN) *Refusal {
-	esn := sa.Flags&netlinkx.FlagESN != 0
-	switch {
-	case e.OSeq != 0 || e.OSeqHi != 0:
-		return invalid("Replay oseq and oseq_hi should be 0 for input SA")
-	case !esn && e.SeqHi != 0:
-		return invalid("Replay seq_hi should be 0 in non-ESN mode for input SA")
-	case !esn && e.Seq == math.MaxUint32:
-		return invalid("Replay seq should be less than 0xFFFFFFFF in non-ESN mode for input SA")
-	case esn && e.Seq == math.MaxUint32 && e.SeqHi == math.MaxUint32:
-		return invalid("Replay seq and seq_hi should be less than 0xFFFFFFFF for input SA")
-	}
-	return nil
-}
 
 func checkMode(r *SARequest, _ Attrs) *Refusal {
 	switch r.SA.Mode {

@@ -194,20 +194,3 @@ func checkKeepalive(sa *netlinkx.SA) *Refusal {
 	}
 	return nil
 }
-
-// CheckReplayInit returns what xfrm_init_replay refuses sa for, or nil.
-func CheckReplayInit(sa *netlinkx.SA, has Attrs) *Refusal {
-	if has == 0 {
-		has = impliedAttrs(sa)
-	}
-	if !has.Has(netlinkx.AttrReplayESNVal) {
-		return nil
-	}
-	if e := esnState(sa); uint64(sa.ReplayWindow) > 32*uint64(e.BitmapLen) {
-		return invalid("ESN replay window is too large for the chosen bitmap size")
-	}
-	if sa.Flags&netlinkx.FlagESN != 0 && sa.ReplayWindow == 0 && sa.Dir != netlinkx.DirOut {
-		return invalid("ESN replay window must be > 0")
-	}
-	return nil
-}

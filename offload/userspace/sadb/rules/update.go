@@ -1,8 +1,6 @@
 package rules
 
 import (
-	"syscall"
-
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 )
 
@@ -68,22 +66,4 @@ func sameCrypt(a, b *netlinkx.Algo) bool {
 		return a == b
 	}
 	return a.Name == b.Name && a.Key.Equal(b.Key)
-}
-
-// CheckReplayUpdate checks a replay state that an SA is to get against its own
-// (xfrm_replay_verify_len).
-func CheckReplayUpdate(own *netlinkx.ReplayESN, ae *netlinkx.AE) *Refusal {
-	r := ae.ReplayESN
-	if own == nil || r == nil {
-		return nil
-	}
-	switch {
-	case r.Bitmap == nil && r.BitmapLen != 0:
-		return Refuse(syscall.EINVAL, "ESN attribute is too short")
-	case own.BitmapLen != r.BitmapLen:
-		return Refuse(syscall.EINVAL, "New ESN size doesn't match the existing SA's ESN size")
-	case uint64(ae.ReplayWindow) > 32*uint64(r.BitmapLen):
-		return Refuse(syscall.EINVAL, "ESN replay window is longer than the bitmap")
-	}
-	return nil
 }
