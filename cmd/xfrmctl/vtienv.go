@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/apply"
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/verbs"
@@ -30,7 +31,7 @@ func (e *env) vti(args []string) error {
 	case errors.As(err, &words):
 		return &exitError{code: exitArgument, msg: words.Msg, hint: words.Hint, err: err}
 	case errors.As(err, &refused):
-		return &exitError{code: exitCheck, msg: err.Error(), hint: "nothing was changed", err: err}
+		return &exitError{code: exitCheck, msg: strings.Join(refused.Lines(), "\n"), hint: "nothing was changed", err: err}
 	case errors.As(err, &faults), errors.Is(err, vticmd.EngineError{}):
 		return &exitError{code: exitCheck, msg: err.Error(), hint: engineHint(err), err: err}
 	}

@@ -28,12 +28,14 @@ type Refusal struct {
 type RefusedError struct{ Refusals []Refusal }
 
 // Error returns all reasons in one line.
-func (e *RefusedError) Error() string {
-	var parts []string
+func (e *RefusedError) Error() string { return strings.Join(e.Lines(), "; ") }
+
+// Lines returns the reasons of each VTI.
+func (e *RefusedError) Lines() (all []string) {
 	for _, r := range e.Refusals {
-		parts = append(parts, r.Name+": "+strings.Join(r.Reasons, "; "))
+		all = append(all, r.Name+": "+strings.Join(r.Reasons, "; "))
 	}
-	return strings.Join(parts, "; ")
+	return all
 }
 
 // NewPlan plans the conversion of the VTIs of those names, of all that can be

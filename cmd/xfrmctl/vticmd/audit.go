@@ -135,6 +135,9 @@ func (c *command) audit() error {
 		return err
 	}
 	faults, shown := 0, 0
+	if err := c.missing(report); err != nil {
+		return err
+	}
 	for _, d := range report.Devices {
 		if len(c.devs) > 0 && !slices.Contains(c.devs, d.Name) {
 			continue
@@ -160,11 +163,18 @@ func (c *command) audit() error {
 	return nil
 }
 
+// missing looks for names of VTIs that are not there.
+func (c *command) missing(r *vti.Report) error {
+	for _, n := range c.devs {
+		if !slices.ContainsFunc(r.Devices, func(d *vti.Device) bool { return d.Name == n }) {
+			return verbs.Errorf("there is no vti %q", n)
+		}
+	}
+	return nil
+}
+
 // rest prints what belongs to no VTI.
 func (c *command) rest(r *vti.Report, shown int) error {
-	if shown < len(c.devs) {
-		return verbs.Errorf("%d of the VTIs that are named are not there", len(c.devs)-shown)
-	}
 	if c.env.JSON || len(c.devs) > 0 {
 		return nil
 	}
@@ -183,7 +193,7 @@ func (c *command) rest(r *vti.Report, shown int) error {
 func jsonAudit(d *vti.Device) *auditJSON {
 	j := &auditJSON{
 		vtiJSON: jsonVTI(d.VTI), Policies: []string{}, SAs: []string{}, Routes: []string{}, Settings: d.Settings,
-		Faults: []string{}, Notes: []string{}, Obstacles: slices.Concat([]string{}, d.Obstacles), IfID: d.IfID, Converted: d.Moved,
+		Faults: []string{}, Notes: []string{}, Obstacles: append([]string{}, d.Obstacles...), IfID: d.IfID, Converted: d.Moved,
 	}
 	for _, p := range slices.Concat(d.Bound.Out, d.Bound.In) {
 		j.Policies = append(j.Policies, p.String())
@@ -194,7 +204,7 @@ func jsonAudit(d *vti.Device) *auditJSON {
 		}
 		return out
 	}
-	j.SAs = slices.Concat(j.SAs, sa("out", d.Bound.OutSAs), sa("in", d.Bound.InSAs))
+	j.SAs = append(append(j.SAs, sa("out", d.Bound.OutSAs)...), sa("in", d.Bound.InSAs)...) // never null
 	j.Orphans = sa("", d.Bound.Orphans)
 	for _, r := range d.Routes {
 		j.Routes = append(j.Routes, r.String())

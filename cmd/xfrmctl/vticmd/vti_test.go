@@ -2,6 +2,7 @@ package vticmd
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/verbs"
 	"github.com/xfrmctl/xfrmctl/ifaces"
 	"github.com/xfrmctl/xfrmctl/netlinkx"
+	"github.com/xfrmctl/xfrmctl/provision/vti"
 )
 
 // offline is an Env in which to connect fails: words are looked at first.
@@ -70,5 +72,18 @@ func TestComplete(t *testing.T) {
 	var out strings.Builder
 	if err := Run(offline(&out, false), []string{"help"}); err != nil || !strings.Contains(out.String(), "--finish") {
 		t.Errorf("%v: %s", err, out.String())
+	}
+}
+
+// TestAuditOfLittle: lists are never null, and a VTI that is not there is named.
+func TestAuditOfLittle(t *testing.T) {
+	d := &vti.Device{VTI: &ifaces.VTI{Name: "vti0"}, Bound: &vti.Bound{}}
+	b, err := json.Marshal(jsonAudit(d))
+	if err != nil || strings.Contains(string(b), "null") {
+		t.Errorf("%s, %v", b, err)
+	}
+	c := &command{devs: []string{"vti0", "vti9"}}
+	if err := c.missing(&vti.Report{Devices: []*vti.Device{d}}); err == nil || !strings.Contains(err.Error(), `"vti9"`) {
+		t.Errorf("vti9 is not there: %v", err)
 	}
 }
