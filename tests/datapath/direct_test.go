@@ -20,7 +20,7 @@ func TestDirect(t *testing.T) {
 	for _, v6 := range []bool{false, true} {
 		from, to := addresses(v6)
 		if !sandbox.Await(func() bool { // makes the neighbour known
-			_, err := p.A.Run("ping", "-c", "1", "-W", "2", to.IP(v6).String())
+			_, err := p.A.Run("ping", "-c", "1", "-W", "2", to.In(family(v6)).String())
 			return err == nil
 		}) {
 			t.Fatalf("v6 %t: the neighbour does not answer", v6)
@@ -32,11 +32,11 @@ func TestDirect(t *testing.T) {
 				return err
 			}
 			defer r.Close()
-			if hop, err = r.Hop(from.IP(v6), to.IP(v6), 0, 0); err != nil {
+			if hop, err = r.Hop(from.In(family(v6)), to.In(family(v6)), 0, 0); err != nil {
 				return err
 			}
-			for _, stranger := range []netip.Addr{to.IP(v6).Next().Next(), from.IP(v6)} {
-				if h, err := r.Hop(from.IP(v6), stranger, 0, 0); !errors.Is(err, outer.ErrNoHop) {
+			for _, stranger := range []netip.Addr{to.In(family(v6)).Next().Next(), from.In(family(v6))} {
+				if h, err := r.Hop(from.In(family(v6)), stranger, 0, 0); !errors.Is(err, outer.ErrNoHop) {
 					t.Errorf("the way to %s: %+v (%v), want none", stranger, h, err)
 				}
 			}

@@ -6,7 +6,9 @@ import (
 	"net/netip"
 	"testing"
 
+	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/datapath/outer"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xaddr"
 	"github.com/xfrmctl/xfrmctl/tests/sandbox"
 )
 
@@ -47,11 +49,18 @@ func datagrams(t *testing.T, s *outer.Socket, n int) (packets [][]byte, last out
 	return packets, last, calls
 }
 
-func addresses(v6 bool) (a, b outer.Addr) {
+func family(v6 bool) netlinkx.Family {
 	if v6 {
-		return outer.AddrOf(netip.MustParseAddr(sandbox.A6)), outer.AddrOf(netip.MustParseAddr(sandbox.B6))
+		return netlinkx.FamilyIPv6
 	}
-	return outer.AddrOf(netip.MustParseAddr(sandbox.A4)), outer.AddrOf(netip.MustParseAddr(sandbox.B4))
+	return netlinkx.FamilyIPv4
+}
+
+func addresses(v6 bool) (a, b xaddr.Addr) {
+	if v6 {
+		return xaddr.Of(netip.MustParseAddr(sandbox.A6)), xaddr.Of(netip.MustParseAddr(sandbox.B6))
+	}
+	return xaddr.Of(netip.MustParseAddr(sandbox.A4)), xaddr.Of(netip.MustParseAddr(sandbox.B4))
 }
 
 // TestUDP sends runs of equal packets with one call each, and packets above the
@@ -97,7 +106,7 @@ func TestUDP(t *testing.T) {
 }
 
 // espPacket is plain ESP with its IP header.
-func espPacket(v6 bool, from, to outer.Addr, spi uint32, n int) []byte {
+func espPacket(v6 bool, from, to xaddr.Addr, spi uint32, n int) []byte {
 	head := 20
 	if v6 {
 		head = 40

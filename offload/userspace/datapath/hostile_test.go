@@ -7,6 +7,7 @@ import (
 
 	"github.com/xfrmctl/xfrmctl/gsogro/segment"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/datapath/outer"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xaddr"
 )
 
 // mutate changes a copy of b in one to four places, and its length at times.
@@ -60,7 +61,7 @@ func TestHostile(t *testing.T) {
 				continue
 			}
 			a.work()
-			disturb(r, b, outer.AddrOf(oa), outer.AddrOf(ob))
+			disturb(r, b, xaddr.Of(oa), xaddr.Of(ob))
 			b.work()
 			given += uint64(len(b.queue.writes))
 			b.queue.writes = b.queue.writes[:0]
@@ -77,7 +78,7 @@ func TestHostile(t *testing.T) {
 }
 
 // disturb mutates half of what waits in an end's sockets, and adds noise.
-func disturb(r *rand.Rand, e *end, src, dst outer.Addr) {
+func disturb(r *rand.Rand, e *end, src, dst xaddr.Addr) {
 	for _, socket := range e.sockets {
 		for j := range socket.waits {
 			if r.IntN(2) == 0 {

@@ -78,7 +78,7 @@ func (w *worker) noteSource(t *path) {
 	if m.Src == t.src && m.Port == t.conf.Encap.SrcPort {
 		return
 	}
-	t.sa.NoteSource(netip.AddrPortFrom(m.Src.IP(t.v6), m.Port))
+	t.sa.NoteSource(netip.AddrPortFrom(m.Src.In(t.conf.Family), m.Port))
 }
 
 // openTunnel opens a packet where the coalescer wants it. ok: it was authentic

@@ -10,6 +10,7 @@ import (
 	"github.com/xfrmctl/xfrmctl/offload/userspace/esp"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/pmtu"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xaddr"
 )
 
 // mtuFresh is for how long the MTU of a route is believed.
@@ -32,7 +33,7 @@ type path struct {
 
 	key      outer.Key
 	set      *socketSet // nil until an open socket is found
-	src, dst outer.Addr
+	src, dst xaddr.Addr
 	port     uint16 // the peer's, with UDP
 	encap    netlinkx.EncapType
 	arrived  encap.Arrived // addresses only
@@ -91,7 +92,7 @@ func (t *path) wrap() bool {
 		return false
 	}
 	t.transform = transform
-	t.src, t.dst = outer.AddrOf(c.Src), outer.AddrOf(c.Dst)
+	t.src, t.dst = xaddr.Of(c.Src), xaddr.Of(c.Dst)
 	t.arrived = encap.Arrived{Src: c.Src, Dst: c.Dst}
 	if c.Encap != nil {
 		t.port, t.encap = c.Encap.DstPort, c.Encap.Type

@@ -13,6 +13,7 @@ import (
 	"github.com/xfrmctl/xfrmctl/netlinkx"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/datapath/outer"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xaddr"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/xfrmstat"
 )
 
@@ -166,7 +167,7 @@ func (e *end) inject(data ...[]byte) {
 	s := e.sockets[outer.Key{Port: 4500}]
 	a, b := tunnel.addresses()
 	for _, d := range data {
-		s.waits = append(s.waits, outer.Message{Data: d, Segment: len(d), Src: outer.AddrOf(a), Dst: outer.AddrOf(b), Port: 4500})
+		s.waits = append(s.waits, outer.Message{Data: d, Segment: len(d), Src: xaddr.Of(a), Dst: xaddr.Of(b), Port: 4500})
 	}
 	e.work()
 }

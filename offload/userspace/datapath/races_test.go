@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
-	"github.com/xfrmctl/xfrmctl/offload/userspace/datapath/outer"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/flow"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xaddr"
 )
 
 // TestNestedGone opens ESP in ESP while the inner SA comes and goes: whichever
@@ -38,7 +38,7 @@ func TestNestedGone(t *testing.T) {
 	})
 	defer wait.Wait()
 	w := b.plane.workers[0]
-	dst := [16]byte(outer.AddrOf(ob))
+	dst := [16]byte(xaddr.Of(ob))
 	w.in.secpath[0] = b.db.Inbound(&dst, netlinkx.FamilyIPv4, 0x1000, 0)
 	path := b.plane.pathOf(w.in.secpath[0])
 	var n uint64

@@ -5,10 +5,10 @@ import (
 	"testing"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
-	"github.com/xfrmctl/xfrmctl/offload/userspace/datapath/outer"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/esp"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/pmtu"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xaddr"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/xfrmstat"
 )
 
@@ -16,7 +16,7 @@ import (
 func sealed(t *testing.T, b *end, inside []byte, next byte) []byte {
 	t.Helper()
 	_, ob := tunnel.addresses()
-	dst := [16]byte(outer.AddrOf(ob))
+	dst := [16]byte(xaddr.Of(ob))
 	sa := b.db.Inbound(&dst, netlinkx.FamilyIPv4, 0x1000, 0)
 	c := sa.Cipher()
 	pkt := make([]byte, c.SealedLen(len(inside), 0))

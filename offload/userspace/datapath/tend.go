@@ -8,6 +8,7 @@ import (
 	"github.com/xfrmctl/xfrmctl/offload/userspace/datapath/outer"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/pmtu"
 	"github.com/xfrmctl/xfrmctl/offload/userspace/sadb/sad"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xaddr"
 )
 
 // tend does what is not for packet threads, until Close: path MTUs that have
@@ -106,7 +107,7 @@ func (p *Plane) hear(f interface{ Read([]byte) (int, error) }, v6 bool) {
 
 // learn believes a report about an SA of ours that sends to there.
 func (p *Plane) learn(q *pmtu.Quote) {
-	dst := [16]byte(outer.AddrOf(q.Dst))
+	dst := [16]byte(xaddr.Of(q.Dst))
 	sa := p.db.Inbound(&dst, q.Family, q.SPI, 0)
 	if !q.TooBig || sa == nil {
 		return

@@ -48,7 +48,7 @@ func OpenICMP(v6 bool) (*os.File, error) {
 // section 2.3). Unlike Send it may be called from any thread.
 func (s *Socket) Keepalive(r *Run) error {
 	c := appendSource(make([]byte, 0, controlRoom), s.key.V6, r)
-	to := sockaddr(r.Dst.IP(s.key.V6), int(r.Port))
+	to := sockaddr(r.Dst.In(s.key.family()), int(r.Port))
 	_, err := unix.SendmsgN(s.fd, []byte{0xff}, c, to, unix.MSG_DONTWAIT)
 	return os.NewSyscallError("sendmsg", err)
 }

@@ -7,30 +7,10 @@ package outer
 
 import (
 	"errors"
-	"net/netip"
+
+	"github.com/xfrmctl/xfrmctl/netlinkx"
+	"github.com/xfrmctl/xfrmctl/offload/userspace/xaddr"
 )
-
-// Addr is an address as xfrm_address_t has it: IPv4 in the first 4 bytes.
-type Addr [16]byte
-
-// AddrOf converts; the address of neither family is zero.
-func AddrOf(a netip.Addr) (r Addr) {
-	if a = a.Unmap(); a.Is4() {
-		b := a.As4()
-		copy(r[:], b[:])
-	} else if a.Is6() {
-		r = a.As16()
-	}
-	return r
-}
-
-// IP converts back.
-func (a Addr) IP(v6 bool) netip.Addr {
-	if v6 {
-		return netip.AddrFrom16(a)
-	}
-	return netip.AddrFrom4([4]byte(a[:4]))
-}
 
 // Key says which socket a packet needs. It is comparable.
 type Key struct {
@@ -41,6 +21,14 @@ type Key struct {
 	Mark uint32
 	// Device is the interface to send by, "" for what routing says.
 	Device string
+}
+
+// family is that of the packets which need the socket.
+func (k *Key) family() netlinkx.Family {
+	if k.V6 {
+		return netlinkx.FamilyIPv6
+	}
+	return netlinkx.FamilyIPv4
 }
 
 // Hop is where packets of a path go on an Ethernet device: enough to send by a
@@ -72,7 +60,7 @@ type Run struct {
 	Segment int
 	// Packets is how many there are.
 	Packets  int
-	Src, Dst Addr
+	Src, Dst xaddr.Addr
 	// Hop, with plain ESP, is the neighbour to send to; nil: routing finds it
 	// for each packet. Only packets with DF go there.
 	Hop *Hop
@@ -107,7 +95,7 @@ type Message struct {
 	Data []byte
 	// Segment is the length of each merged datagram; the last may be shorter.
 	Segment  int
-	Src, Dst Addr
+	Src, Dst xaddr.Addr
 	Port     uint16 // the peer's, UDP only
 	TOS, TTL uint8  // traffic class, hop limit
 	// Truncated: the datagram was longer than the buffer; the rest is lost.
