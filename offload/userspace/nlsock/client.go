@@ -17,8 +17,9 @@ import (
 // ErrNotRunning tells that no engine listens at the path.
 var ErrNotRunning = errors.New("no userspace engine is running")
 
-// helloTimeout bounds how long a client waits for an engine's first word.
-const helloTimeout = 5 * time.Second
+// helloTimeout bounds how long a client waits for an engine's first word: longer
+// than a machine stands still.
+const helloTimeout = 30 * time.Second
 
 // bufferSize is asked for both directions of a socket, in bytes. The kernel
 // grants what net.core.wmem_max allows, which is more than a batch or a dump
