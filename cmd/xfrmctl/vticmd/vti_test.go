@@ -77,7 +77,7 @@ func TestComplete(t *testing.T) {
 
 // TestAuditOfLittle: lists are never null, and a VTI that is not there is named.
 func TestAuditOfLittle(t *testing.T) {
-	d := &vti.Device{VTI: &ifaces.VTI{Name: "vti0"}, Bound: &vti.Bound{}}
+	d := &vti.Device{VTI: &ifaces.VTI{Name: "vti0"}, Bound: &vti.Bound{}, Settings: map[string]string{}}
 	b, err := json.Marshal(jsonAudit(d))
 	if err != nil || strings.Contains(string(b), "null") {
 		t.Errorf("%s, %v", b, err)
