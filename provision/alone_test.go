@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/xfrmctl/xfrmctl/netlinkx"
@@ -172,6 +173,10 @@ func TestReadsNoKeys(t *testing.T) {
 	m.ledger.Objects[saID(s.SAs[0])] = "other " + fp
 	if _, err = Plan(s, got, &testOwner, m.ledger, Options{}); err == nil {
 		t.Error("another key under the same SPI was taken for the installed one")
+	}
+	sa.ReqID++ // by now it is another tunnel's
+	if _, err = Plan(s, got, &testOwner, m.ledger, Options{}); err == nil || !strings.Contains(err.Error(), "the SPI of another tunnel's SA by chance (reqid 201, that has 202)") {
+		t.Error(err)
 	}
 }
 

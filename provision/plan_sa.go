@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 
@@ -114,6 +115,10 @@ func (p *planner) spent(want *netlinkx.SA) string {
 // keepSA looks at an SA that is there and ours.
 func (p *planner) keepSA(id ID, want, got *netlinkx.SA) {
 	if fp := p.known.Objects[id]; fp != "" && fp != p.known.Fingerprint(want) {
+		if want.ReqID != got.ReqID { // of 10,000 tunnels that change keys, in one case of thirty
+			p.refuse(id, fmt.Sprintf("has the SPI of another tunnel's SA by chance (reqid %d, that has %d): one of the two takes another epoch or SPI, at both ends", want.ReqID, got.ReqID))
+			return
+		}
 		p.refuse(id, "has another key than was installed: the kernel cannot change the key of an SA; take another SPI")
 		return
 	}

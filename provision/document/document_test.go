@@ -138,6 +138,18 @@ func TestKeysChange(t *testing.T) {
 	}
 }
 
+// TestSameSPI: an SPI that two tunnels have is named before anything is planned.
+func TestSameSPI(t *testing.T) {
+	w, err := resolve(t, good, "east")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := fmt.Sprintf("  - name: second\n    between: [west, east]\n    keys: {derive: \"env:ROOT\"}\n    interface: ipsec1\n    spi: {east-to-west: 0x1000, west-to-east: %d}\n    traffic: [{east: 10.5.0.0/16, west: 10.6.0.0/16}]\n", uint32(w.State.SAs[0].SPI))
+	if _, err = resolve(t, good+other, "east"); err == nil || !strings.Contains(err.Error(), "21:11: tunnels main and second have the same SPI") {
+		t.Error(err)
+	}
+}
+
 // TestUserspaceNeedsInterfaces: without one the kernel would send in clear.
 func TestUserspaceNeedsInterfaces(t *testing.T) {
 	text := strings.Replace(good, "    interface: ipsec0\n    addresses:\n      east: [10.255.0.1/30]\n      west: [10.255.0.2/30]\n", "", 1)

@@ -69,7 +69,7 @@ func (d *Document) Resolve(ctx context.Context, node string, in *Surroundings) (
 	reqIDs := d.allocate(d.Owner.ReqID.V, func(t *Tunnel) Value[uint32] { return t.ReqID })
 	ifIDs := d.allocate(d.Owner.IfID.V, func(t *Tunnel) Value[uint32] { return t.IfID })
 	d.r.problems = nil
-	made := map[routeKey]*provision.Route{}
+	made, named := map[routeKey]*provision.Route{}, map[netlinkx.SAID]*Tunnel{}
 	var ends []*end
 	for k, t := range d.Tunnels {
 		peer := t.Between[0].V
@@ -80,7 +80,7 @@ func (d *Document) Resolve(ctx context.Context, node string, in *Surroundings) (
 		default:
 			continue
 		}
-		e := &end{d: d, t: t, self: d.at(t, node), peer: d.at(t, peer), in: in, reqID: reqIDs[k], made: made, carried: map[netlinkx.Dir]*netlinkx.Offload{}}
+		e := &end{d: d, t: t, self: d.at(t, node), peer: d.at(t, peer), in: in, reqID: reqIDs[k], made: made, named: named, carried: map[netlinkx.Dir]*netlinkx.Offload{}}
 		if t.Interface.Set {
 			e.ifID = ifIDs[k]
 		}
@@ -157,6 +157,7 @@ type end struct {
 	in          *Surroundings
 	reqID, ifID uint32
 	made        map[routeKey]*provision.Route // by all tunnels of the node
+	named       map[netlinkx.SAID]*Tunnel     // SAs of all tunnels of the node
 	epoch       uint64                        // of the SA that is being made
 	carried     map[netlinkx.Dir]*netlinkx.Offload
 }
@@ -198,6 +199,7 @@ func (e *end) sas(ctx context.Context, w *Wanted) *netlinkx.SA {
 		e.epoch = epoch
 		sa := e.sa(ctx, from, to)
 		if all = all && sa != nil; all {
+			e.alone(sa)
 			e.place(ctx, sa, w.State)
 			w.State.SAs = append(w.State.SAs, sa)
 			w.SAs[e.t.Name.V] = append(w.SAs[e.t.Name.V], EpochSA{epoch, sa})
@@ -211,6 +213,16 @@ func (e *end) sas(ctx context.Context, w *Wanted) *netlinkx.SA {
 		return outbound
 	}
 	return nil
+}
+
+// alone looks whether another SA has this one's SPI, which is derived from a key:
+// of 10,000 tunnels two may have the same.
+func (e *end) alone(sa *netlinkx.SA) {
+	id := netlinkx.SAID{Dst: sa.Dst, SPI: sa.SPI, Mark: sa.Mark}
+	if other := e.named[id]; other != nil && !e.in.NoKeys {
+		e.problem(fmt.Sprintf("tunnels %s and %s have the same SPI, %s to %s, by chance: one of the two takes another epoch or SPI, at both ends", other.Name.V, e.t.Name.V, sa.SPI, sa.Dst), e.t.Keys.at)
+	}
+	e.named[id] = e.t
 }
 
 // selectors returns pairs of own and peer's prefixes.
