@@ -181,5 +181,9 @@ func spiOf(material []byte, d *keys.Derivation) (netlinkx.SPI, error) {
 	if err != nil {
 		return 0, err
 	}
-	return netlinkx.SPI(binary.BigEndian.Uint32(b) | 1<<8), nil
+	spi := netlinkx.SPI(binary.BigEndian.Uint32(b))
+	if spi < 256 {
+		spi |= 1 << 8
+	}
+	return spi, nil
 }
