@@ -59,9 +59,13 @@ func randomDocument(r *rand.Rand) string {
 			fmt.Fprintf(&b, "    interface: ipsec%d\n", k)
 			maybe("    mtu: %d\n", 1280+r.IntN(200))
 			maybe("    addresses: {east: [10.255.%d.1/30, \"fd00:%d::1/64\"]}\n", k, k)
-			maybe("    routes: false\n")
+			guards := []string{"policies", "false", "routes"}
+			if r.IntN(3) == 0 {
+				b.WriteString("    routes: false\n")
+				guards = guards[:2]
+			}
+			maybe("    guard: %s\n", pick(guards...))
 		}
-		maybe("    guard: %s\n", pick("routes", "policies", "false"))
 		b.WriteString("    traffic:\n")
 		for x := range 1 + r.IntN(3) {
 			fmt.Fprintf(&b, "      - {east: 10.%d.0.0/16, %s: 10.%d.0.0/16}\n", 100+3*k+x, peer, 200+3*k+x)

@@ -73,6 +73,9 @@ func (t *tunnel) routed(there []*provision.Route) {
 func (w *writer) guard(ctx context.Context, t *tunnel, around *provision.State) error {
 	best, least := "", 0
 	for _, way := range []string{"true", "routes", "false", "policies"} {
+		if way == "routes" && t.routes == "false" || t.iface == nil && (way == "routes" || way == "policies") {
+			continue // a document that says so is refused: there is nothing to guard
+		}
 		t.guard = way
 		wanted, err := w.resolve(ctx, []*tunnel{t})
 		if err != nil {
