@@ -39,14 +39,16 @@ func (s *Session) observe(ctx context.Context, wanted *State) (*State, error) {
 }
 
 // observeDevices looks whether the names of interfaces that are to be made are
-// free: other devices are not among what is read.
+// free: other devices are not among what is read. What is ours may come and go
+// while the userspace engine is looked at, which carries out what a killed run has
+// asked for (lateTries).
 func (s *Session) observeDevices(ctx context.Context, wanted, out *State) error {
 	there, kinds := map[ID]bool{}, map[string]map[string]string{}
 	for _, i := range out.Interfaces {
 		there[i.id()] = true
 	}
 	for _, i := range wanted.Interfaces {
-		if there[i.id()] {
+		if _, ours := s.store.objects[i.id()]; there[i.id()] || ours && s.cfg.OwnCounters {
 			continue
 		}
 		if kinds[i.NetNS] == nil {
