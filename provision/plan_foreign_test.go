@@ -61,3 +61,17 @@ func TestNameTaken(t *testing.T) {
 		}
 	}
 }
+
+// TestRenamed: an interface of ours that somebody has renamed is another's, and
+// how to get it back is said.
+func TestRenamed(t *testing.T) {
+	wanted := &State{Interfaces: []*Interface{{Name: "ipsec0", IfID: 7}}}
+	there := &State{Interfaces: []*Interface{{Name: "foo", IfID: 7}}}
+	owner := &Owner{Name: "o", ReqID: Range{1, 100}, IfID: Range{1, 100}}
+	for objects, want := range map[ID]string{"": "not ours", wanted.Interfaces[0].id(): "ip link set foo name ipsec0"} {
+		known := &Ledger{Objects: map[ID]string{objects: ""}, Spent: map[string]bool{}, Fingerprint: func(*netlinkx.SA) string { return "" }}
+		if _, err := Plan(wanted, there, owner, known, Options{}); err == nil || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}

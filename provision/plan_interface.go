@@ -26,7 +26,11 @@ func (p *planner) displace() {
 			continue
 		}
 		if !p.ours(id) {
-			p.refuse(by, "its if_id belongs to "+string(id)+", which is not ours")
+			reason := "its if_id belongs to " + string(id) + ", which is not ours"
+			if p.ours(by) && p.o.ifaces[by] == nil {
+				reason += "; if somebody has renamed it: ip link set " + got.Name + " down, ip link set " + got.Name + " name " + p.w.ifaces[by].Name
+			}
+			p.refuse(by, reason)
 			continue
 		}
 		p.displaced[id] = true

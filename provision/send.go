@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"syscall"
 
 	"github.com/xfrmctl/xfrmctl/ifaces"
@@ -115,7 +116,14 @@ func (r *run) sendAlone(ctx context.Context, s *Step, kind kind) error {
 	return r.changeLink(ctx, s)
 }
 
-func stepError(s *Step, err error) error { return fmt.Errorf("%s %s: %w", s.Verb, s.ID, err) }
+// stepError names the step, unless the error does so itself.
+func stepError(s *Step, err error) error {
+	name := fmt.Sprintf("%s %s: ", s.Verb, s.ID)
+	if strings.HasPrefix(err.Error(), name) {
+		return err
+	}
+	return fmt.Errorf("%s%w", name, err)
+}
 
 // sendLinks sends what is about interfaces and their addresses.
 func (r *run) sendLinks(ctx context.Context, steps []*Step, kind kind) (outcome, error) {

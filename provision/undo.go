@@ -27,6 +27,12 @@ func (r *run) undo(ctx context.Context, cause error) error {
 			r.s.cfg.OnStep(Event{Step: s, Undone: true})
 		}
 	}
+	switch len(done) {
+	case 0:
+		return fmt.Errorf("%w (it was the first step: nothing was changed)", cause)
+	case 1:
+		return fmt.Errorf("%w (the step before it was taken back)", cause)
+	}
 	return fmt.Errorf("%w (%d steps before it were taken back)", cause, len(done))
 }
 

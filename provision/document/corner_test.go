@@ -44,6 +44,7 @@ func TestCorners(t *testing.T) {
 		{"IPv6 address, small underlay", rep("eth0", "small0", "10.255.0.1/30", `"fd00::1/64"`).Replace(good), "4:41: mtu 546 is all that fits through the SA, too small for 1280"},
 		{"mtu for IPv6", six.Replace(line("mtu: 1279")), "17:10: mtu 1279 is too small"},
 		{"path_mtu", rep("underlay: eth0", "underlay: eth0, path_mtu: 1501").Replace(good), "4:57: path_mtu 1501 is more than underlay eth0 takes, 1500: leave it out"},
+		{"mtu, no underlay", rep("eth0", "none0").Replace(line("mtu: 1400")), "4:41: underlay none0: no such device"},
 		{"nothing to guard", line("routes: false\n    guard: routes"), "18:12: guard: there are no routes to guard"},
 		{"shared routes to nowhere", rep("MORE", "routes: multipath").Replace(alone.Replace(good)), "13:13: routes lead to an interface, and the tunnel has none"},
 		{"guards of nothing", rep("MORE", "guard: policies").Replace(alone.Replace(good)), "13:12: guards are for what is routed to an interface"},

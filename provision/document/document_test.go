@@ -44,8 +44,11 @@ func surroundings(boot string) *Surroundings {
 		Keys:   &keys.Source{Getenv: func(n string) string { return map[string]string{"ROOT": secret, "SHORT": "abc"}[n] }},
 		BootID: boot,
 		UnderlayMTU: func(_ context.Context, name string) (int, error) {
-			if name == "small0" {
+			switch name {
+			case "small0":
 				return 600, nil
+			case "none0":
+				return 0, errors.New("no such device")
 			}
 			return 1500, nil
 		},

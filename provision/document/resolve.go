@@ -243,7 +243,7 @@ func (e *end) iface(ctx context.Context, sa *netlinkx.SA, s *provision.State) *p
 		i.Addresses = append(i.Addresses, a.V)
 	}
 	fits, err := e.fits(ctx, sa)
-	at := cmp.Or(e.t.MTU.at, e.self.Underlay.at, e.t.Interface.at)
+	at := cmp.Or(e.self.Underlay.at, e.t.Interface.at)
 	switch {
 	case err != nil:
 		e.d.r.fail(at, "%v", err)
