@@ -40,7 +40,14 @@ func (e *AE) appendTo(b []byte) ([]byte, error) {
 	if e.Replay != nil {
 		b = appendReplayVal(b, e.Replay)
 	}
+	return e.appendRest(b), nil
+}
+
+// appendRest appends what is alike in requests and reports: all but the replay
+// state.
+func (e *AE) appendRest(b []byte) []byte {
 	if e.Usage != nil {
+		var p []byte
 		b, p = attr(b, AttrLtimeVal, SizeUsage)
 		putUsage(p, e.Usage)
 	}
@@ -49,7 +56,7 @@ func (e *AE) appendTo(b []byte) ([]byte, error) {
 	b = appendMark(b, e.ID.SA.Mark)
 	b = attrU32NZ(b, AttrIfID, e.IfID)
 	b = attrOpt32(b, AttrSAPCPU, e.PCPU)
-	return appendDir(b, e.Dir), nil
+	return appendDir(b, e.Dir)
 }
 
 // setAE is an aevent as a request: SA_DIR and SA_PCPU are for the kernel to

@@ -137,16 +137,7 @@ func (r aeReport) appendTo(b []byte) ([]byte, error) {
 	if err != nil {
 		return b, fmt.Errorf("%s: %w", r.AE, err)
 	}
-	if r.Usage != nil {
-		b, p = attr(b, AttrLtimeVal, SizeUsage)
-		putUsage(p, r.Usage)
-	}
-	b = attrOpt32(b, AttrReplayThresh, r.ReplayThresh)
-	b = attrOpt32(b, AttrETimerThresh, r.ETimerThresh)
-	b = appendMark(b, r.ID.SA.Mark)
-	b = attrU32NZ(b, AttrIfID, r.IfID)
-	b = attrOpt32(b, AttrSAPCPU, r.PCPU)
-	return appendDir(b, r.Dir), nil
+	return r.appendRest(b), nil
 }
 
 // infoReport replaces the flags in front of a count, which the kernel repeats
