@@ -11,8 +11,9 @@ import (
 	"time"
 )
 
-// lint checks format and vets both modules; with scripts, shell scripts too.
-func (s *session) lint(scripts bool) {
+// lint checks format and vets both modules; with all, also for other systems and
+// processors, and shell scripts.
+func (s *session) lint(all bool) {
 	s.step("gofmt", func() error {
 		out, err := output(s.command(".", "gofmt", "-l", "."))
 		if err == nil && out != "" {
@@ -23,9 +24,10 @@ func (s *session) lint(scripts bool) {
 	s.step("go vet", func() error {
 		return errors.Join(s.show(s.command(".", "go", "vet", "./...")), s.show(s.command("tests", "go", "vet", "./...")))
 	})
-	if !scripts {
+	if !all {
 		return
 	}
+	s.elsewhere()
 	if _, err := exec.LookPath("shellcheck"); err != nil {
 		s.omit("shellcheck", "not installed")
 		return
@@ -38,6 +40,28 @@ func (s *session) lint(scripts bool) {
 		args := append([]string{"-x", "-P", "SCRIPTDIR", ".ci/run"}, files...)
 		return s.show(s.command(".", "shellcheck", args...))
 	})
+}
+
+// elsewhere vets what is pure for another system (docs/architecture.md), and all
+// for Linux on 32-bit and big-endian processors.
+func (s *session) elsewhere() {
+	vet := func(on, module string, packages ...string) error {
+		cmd := s.command(module, "go", append([]string{"vet"}, packages...)...)
+		cmd.Env = append(os.Environ(), on, "CGO_ENABLED=0")
+		return s.show(cmd)
+	}
+	for _, system := range []string{"darwin", "freebsd", "windows"} {
+		s.step("go vet, "+system, func() error {
+			const engine = "./offload/userspace/"
+			return vet("GOOS="+system, ".", "./netlinkx/...", "./ifaces/...", "./gsogro/...", "./offload", "./provision/...",
+				engine+"esp", engine+"replay", engine+"encap", engine+"flow", engine+"pmtu", engine+"journal", engine+"sadb/...", engine+"xaddr", engine+"xfrmstat")
+		})
+	}
+	for _, processor := range []string{"386", "arm64", "s390x"} {
+		s.step("go vet, "+processor, func() error {
+			return errors.Join(vet("GOARCH="+processor, ".", "./..."), vet("GOARCH="+processor, "tests", "./..."))
+		})
+	}
 }
 
 // unit runs the unit tests of the main module, and the runner's own, as an
