@@ -75,7 +75,7 @@ type AE struct {
 }
 
 // String identifies the aevent's SA.
-func (a *AE) String() string { return "aevent of " + a.ID.SA.String() }
+func (e *AE) String() string { return "aevent of " + e.ID.SA.String() }
 
 // MigrateEntry moves one SA of a migrated policy from the old addresses to
 // the new ones.
@@ -161,7 +161,7 @@ type Acquire struct {
 }
 
 // String identifies the SA that is wanted.
-func (a *Acquire) String() string { return "acquire of " + a.SA.String() }
+func (q *Acquire) String() string { return "acquire of " + q.SA.String() }
 
 // Mapping tells that the peer's NAT gave it another address or port
 // (XFRM_MSG_MAPPING).
