@@ -178,7 +178,7 @@ func TestInDoubtByClock(t *testing.T) {
 		}
 	}
 	for _, s := range w.sites {
-		if got := s.tunnel(); !got.Settled() || got.Epoch != 4 || len(s.sas) != 2 {
+		if got := s.tunnel(); !got.Settled() || got.Epoch != 4 || got.Said != 0 || len(s.sas) != 2 {
 			t.Errorf("end %d: %+v with %d SAs", s.me, got, len(s.sas))
 		}
 	}

@@ -166,7 +166,7 @@ func (r *Runner) take(ctx context.Context, wish map[string]*Facts) (all []Outcom
 			switch {
 			case o.Err != nil:
 				o.Is.Observe(f)
-			case o.Step == StepInbound:
+			case o.Step == StepInbound && !r.docs[name].Keys.Clock():
 				o.Is.Said = r.docs[name].Keys.Epoch.V
 			}
 			r.tunnels[name] = o.Is

@@ -136,7 +136,7 @@ func (c *command) next(t *rotate.Tunnel) string {
 	if t.Skip != 0 {
 		return fmt.Sprintf("next: give it up at the peer too, then rotate to epoch %d", t.Skip+1)
 	}
-	if t.Said != 0 && t.Epoch != t.Said {
+	if t.Said != 0 && t.Epoch != t.Said && !t.Clock {
 		return fmt.Sprintf("the document says epoch %d, from which this one was counted: write %d into it when both ends are there", t.Said, t.Epoch)
 	}
 	return ""
