@@ -105,7 +105,7 @@ func compareBatch(t *testing.T, p *pair, path, text string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, r, err := p.snapshots()
+	l, r, err := p.settled(func(l, r snapshot) bool { return l.differ(r) == "" })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +157,7 @@ func TestBatchForced(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		left, right, err := p.snapshots()
+		left, right, err := p.settled(func(left, right snapshot) bool { return left.differ(right) == "" })
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -66,6 +66,8 @@ func (p *pair) reset() error {
 		}
 	}
 	p.forget()
+	defer func(hasty bool) { p.hasty = hasty }(p.hasty)
+	p.hasty = false
 	left, right, err := p.settled(func(left, right snapshot) bool {
 		return len(left.states)+len(left.policies)+len(right.states)+len(right.policies) == 0
 	})
