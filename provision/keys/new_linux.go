@@ -51,6 +51,9 @@ func fill(f *os.File, n int) error {
 // sticky bit, like /tmp, others cannot.
 func checkDirectory(path string) error {
 	dir, err := filepath.EvalSymlinks(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("directory %s: %w; mkdir -m 700 %s makes it", path, bare(err), path)
+	}
 	if err != nil {
 		return fmt.Errorf("directory %s: %w", path, bare(err))
 	}
