@@ -30,6 +30,7 @@ func TestESPLogDoesNotWait(t *testing.T) {
 		out <- string(text)
 	}()
 	l.close()
+	<-l.ended // a machine may stand still for as long as close waits
 	w.Close() //nolint:errcheck // a pipe's is always nil
 	lines := strings.Split(strings.TrimSpace(<-out), "\n")
 	if uint64(len(lines)) != kept+1 || lines[0] != "xfrmctl: engine: line 0; of one" {
