@@ -58,6 +58,7 @@ func TestESPLogWritesAll(t *testing.T) {
 	l.printf("one")
 	l.printf("%s", "two")
 	l.close()
+	<-l.ended // as above
 	if got, want := out.String(), "xfrmctl: engine: one\nxfrmctl: engine: two\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
