@@ -72,5 +72,5 @@ func peakOfPlan(t *testing.T, east *end, path string) int64 {
 	if _, err := out.ReadAt(end, size); err != nil || !strings.HasSuffix(string(end), "east: 210000 steps\n") {
 		t.Fatalf("the plan ends with %q (%v)", end, err)
 	}
-	return cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss
+	return int64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss)
 }
