@@ -75,7 +75,7 @@ func applyError(err error) error {
 	case errors.As(err, &refused):
 		hint := "nothing was changed"
 		if refused.Foreign() {
-			hint += "; what xfrmctl apply made before its state directory was lost is no longer known to be its own, and has to be removed by hand"
+			hint += "; what xfrmctl apply made before its state directory was lost is another's to it: remove that by hand"
 		}
 		return &exitError{code: exitCheck, msg: strings.Join(refused.Lines(), "\n"), hint: hint, err: err}
 	case errors.As(err, &untaken):

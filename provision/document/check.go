@@ -272,13 +272,14 @@ func (c *checker) without(t *Tunnel) {
 }
 
 // subnet refuses an address that brings a route with which the tunnel would take
-// its own outer packets.
+// its own outer packets. Its own endpoint is on the way to nobody: an interface may
+// have that address too.
 func (c *checker) subnet(t *Tunnel, who string, v Value[netip.Prefix]) {
 	if !v.Set || t.NetNS[who].Set {
 		return
 	}
 	for _, end := range t.Between {
-		if e := c.at(t, end.V).Endpoint.V; v.V.Contains(e) {
+		if e := c.at(t, end.V).Endpoint.V; end.V != who && v.V.Contains(e) {
 			c.r.fail(v.at, "address %s brings a route to %s, which has endpoint %s in it: packets to it would go into the tunnel that they come out of", v.V, v.V.Masked(), e)
 			return
 		}

@@ -38,7 +38,7 @@ func TestCorners(t *testing.T) {
 		{"misspelled end", rep("west: 10.2", "wets: 10.2").Replace(good), "16:35: wets is not an end of this tunnel"},
 		{"loopback", rep("10.2.0.0/16", "127.0.0.0/8").Replace(good), "16:35: prefix: 127.0.0.0/8 matches nothing: what is for a machine itself"},
 		{"link-local address", rep("10.255.0.1/30", `"fe80::1/64"`).Replace(good), "13:14: address: fe80::1 is link-local"},
-		{"address over an endpoint", rep("10.255.0.1/30", "192.0.2.77/24").Replace(good), "13:14: address 192.0.2.77/24 brings a route to 192.0.2.0/24, which has endpoint 192.0.2.1 in it"},
+		{"address over an endpoint", rep("10.255.0.1/30", "192.0.2.77/24").Replace(good), "13:14: address 192.0.2.77/24 brings a route to 192.0.2.0/24, which has endpoint 192.0.2.2 in it"},
 		{"address of nobody", rep("west: [10", "north: [10").Replace(good), "14:15: tunnel main has addresses for north"},
 		{"address without interface", rep("    interface: ipsec0\n", "").Replace(good), "12:14: tunnel main has addresses for east and no interface"},
 		{"IPv6 address, small underlay", rep("eth0", "small0", "10.255.0.1/30", `"fd00::1/64"`).Replace(good), "4:41: mtu 546 is all that fits through the SA, too small for 1280"},
@@ -66,6 +66,9 @@ func TestNotes(t *testing.T) {
 	}
 	if s = must(t, "mtu: 1446", ""); len(s.Notes) != 0 {
 		t.Errorf("%q", s.Notes)
+	}
+	if _, err := resolve(t, strings.Replace(good, "10.255.0.1/30", "192.0.2.1/32", 1), "east"); err != nil {
+		t.Errorf("the endpoint's address on the interface: %v", err)
 	}
 }
 
