@@ -70,6 +70,15 @@ func TestNotes(t *testing.T) {
 	if _, err := resolve(t, strings.Replace(good, "10.255.0.1/30", "192.0.2.1/32", 1), "east"); err != nil {
 		t.Errorf("the endpoint's address on the interface: %v", err)
 	}
+	d, err := Read("office.yaml", []byte(strings.Replace(good, "eth0", "none0, path_mtu: 1400", 1)))
+	if err == nil {
+		in := surroundings("")
+		in.NoKeys = true
+		_, err = d.Resolve(t.Context(), "east", in)
+	}
+	if err != nil {
+		t.Errorf("what is for another machine asks for no device: %v", err)
+	}
 }
 
 // TestJSONTree: JSON is read as the same document in YAML, escapes and places too.

@@ -269,15 +269,16 @@ func (e *end) least() int {
 
 // fits returns the largest inner packet that needs no fragments outside.
 func (e *end) fits(ctx context.Context, sa *netlinkx.SA) (int, error) {
-	outer := 1500
-	if e.self.Underlay.Set {
+	outer, v := 1500, e.self.PathMTU
+	known := e.self.Underlay.Set && !(v.Set && e.in.NoKeys) // which may be for another machine
+	if known {
 		var err error
 		if outer, err = e.in.UnderlayMTU(ctx, e.self.Underlay.V); err != nil {
 			return 0, fmt.Errorf("underlay %s: %w", e.self.Underlay.V, err)
 		}
 	}
-	if v := e.self.PathMTU; v.Set {
-		if e.self.Underlay.Set && int(v.V) > outer {
+	if v.Set {
+		if known && int(v.V) > outer {
 			e.d.r.fail(v.at, "path_mtu %d is more than underlay %s takes, %d: leave it out", v.V, e.self.Underlay.V, outer)
 		}
 		outer = int(v.V)
