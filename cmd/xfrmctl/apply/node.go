@@ -94,16 +94,16 @@ func (n *Node) Read(env *Env) (*document.Document, error) {
 	})
 }
 
-// limitMemory makes the collector hurry from a size on that goes with what the
-// document says: else as much garbage again as a command needs waits to be
-// collected. What counts are letters and digits: the same in JSON has half as many
-// bytes again, and needs no more. A document of ten thousand tunnels has 2 to 3
-// million; what is read of it, what shall be and the plan for that take 50 to 60
-// bytes for each. GOMEMLIMIT in the environment is left alone. Not for who writes:
-// that takes more memory, and the time of a collector that cannot find what it
-// looks for.
+// limitMemory makes the collector hurry from a size on: else as much garbage again
+// as a command needs waits to be collected. 256 MiB is enough for a document of ten
+// thousand tunnels and as many that are there; beyond, the size goes with what the
+// document says. What counts are letters and digits: the same in JSON has half as
+// many bytes again, and needs no more. Such a document has 2 to 3 million; what is
+// read of it, what shall be and the plan for that take 50 to 60 bytes for each.
+// GOMEMLIMIT in the environment is left alone. Not for who writes: that takes more
+// memory, and the time of a collector that cannot find what it looks for.
 func limitMemory(document []byte) {
-	const base, each = 64 << 20, 68
+	const enough, base, each = 256 << 20, 64 << 20, 68
 	if debug.SetMemoryLimit(-1) != math.MaxInt64 {
 		return
 	}
@@ -113,7 +113,7 @@ func limitMemory(document []byte) {
 			words++
 		}
 	}
-	debug.SetMemoryLimit(base + each*words)
+	debug.SetMemoryLimit(max(enough, base+each*words))
 }
 
 func (n *Node) text(env *Env) (name string, b []byte, err error) {
