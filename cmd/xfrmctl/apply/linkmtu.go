@@ -53,7 +53,7 @@ func LinkComplete(words []string) []string {
 
 // LinkMTU runs the words after link-mtu.
 func LinkMTU(env *Env, args []string) error {
-	if len(args) == 0 || args[0] == "help" {
+	if len(args) == 0 {
 		_, err := io.WriteString(env.Stdout, LinkUsage())
 		return err
 	}

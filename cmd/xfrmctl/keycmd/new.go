@@ -3,7 +3,6 @@ package keycmd
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 
 	"github.com/xfrmctl/xfrmctl/cmd/xfrmctl/apply"
@@ -24,10 +23,6 @@ type command struct {
 // Run runs the words after keys. Errors are *apply.WordError, and those of
 // packages keys, document, provision and rotate.
 func Run(env *Env, args []string) error {
-	if len(args) > 0 && args[0] == "help" {
-		_, err := io.WriteString(env.Stdout, Usage())
-		return err
-	}
 	w, err := parse(args)
 	if err != nil {
 		return err
