@@ -92,7 +92,7 @@ func (r *readyMade) send(fd int) error {
 // bookkeeping included, against sending messages that are ready.
 func TestBatchAgainstReadyMade(t *testing.T) {
 	need(t)
-	const n, runs = 10_000, 15
+	n, runs := some(10_000), times(15)
 	sas := values(n)
 	raw := prepare(t, sas, 100)
 	made, batch := &timing{name: "ready-made messages"}, &timing{name: "Batch from values"}

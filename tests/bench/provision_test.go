@@ -34,7 +34,7 @@ func tunnelCount(t *testing.T) int {
 	t.Helper()
 	n, err := strconv.Atoi(os.Getenv("XFRMCTL_BENCH_TUNNELS"))
 	if err != nil {
-		return promised
+		return some(promised)
 	}
 	return n
 }
@@ -260,7 +260,7 @@ func TestApplyAgainstReadyMade(t *testing.T) {
 	}
 	made, applied := &timing{name: "ready-made messages"}, &timing{name: "apply"}
 	read, again := &timing{name: "lists"}, &timing{name: "apply, unchanged"}
-	for range max(1, 3000/n) { // 10,000 take minutes, of which others' work is a small part
+	for range times(max(1, 3000/n)) { // 10,000 take minutes, of which others' work is a small part
 		ns = sandbox.New(t)
 		made.runs = append(made.runs, p.play(t, ns))
 		ns = sandbox.New(t)

@@ -19,7 +19,7 @@ const (
 	benchMemory = 6144
 )
 
-func notBench(pkg string) bool { return !benchPackage.MatchString(pkg) }
+func withoutPeers(pkg string) bool { return !peersPackage.MatchString(pkg) }
 
 // wanted returns the kernels of a list to use, and notes those that cannot be.
 func (s *session) wanted(list string) []kernel {
@@ -54,7 +54,7 @@ func (s *session) test(fuzzTime time.Duration) {
 	s.lint(false)
 	s.unit()
 	s.fuzz(fuzzTime)
-	bins := s.build(notBench)
+	bins := s.build(withoutPeers)
 	full := plan{timeout: fullLimit, mem: guestMemory}
 	short := plan{timeout: shortLimit, mem: guestMemory, flags: []string{"-test.short"}, env: []string{"XFRMCTL_TEST_SHORT=1"}}
 	s.onKernels(all, l, bins, full, short)

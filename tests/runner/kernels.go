@@ -114,7 +114,8 @@ func (s *session) wait(l *lab, all []kernel) {
 type binary struct{ pkg, dir, path string }
 
 var (
-	benchPackage        = regexp.MustCompile(`/(engine)?bench$`)
+	// its peers are installed by make enginebench alone
+	peersPackage        = regexp.MustCompile(`/enginebench$`)
 	differentialPackage = regexp.MustCompile(`/diff[a-z]*$`)
 	// not kernel tests: they run with the unit tests
 	hostPackage = regexp.MustCompile(`/runner$`)
